@@ -1,0 +1,3 @@
+//! firedrill drills a firewall before it is deployed.
+
+pub mod scenario;
