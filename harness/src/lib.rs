@@ -1,1 +1,27 @@
-//! harness
+//! The part of firedrill that touches the kernel: sandboxes, labs, probes and evidence.
+//!
+//! It knows packets, networks and commands, but no scenario, no expectation and no report. The
+//! pipeline inside, in order:
+//!
+//! 1. a [`launcher`] starts the agent in a sandbox and hands it a [`protocol::Plan`];
+//! 2. the agent builds the lab, loads the candidate, sends the probes;
+//! 3. it streams back [`protocol::Record`]s: plain data, for somebody else to judge.
+
+pub mod packet;
+pub mod protocol;
+
+pub mod agent;
+mod command;
+mod error;
+mod kernel;
+mod lab;
+pub mod launcher;
+mod netns;
+mod nftnetlink;
+mod prober;
+mod root;
+mod rtnetlink;
+mod sandbox;
+mod socket;
+mod sys;
+pub use nftnetlink::TRACE_TABLE;

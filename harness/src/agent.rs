@@ -1,0 +1,277 @@
+//! The agent: the program inside the sandbox. It reads a [`Plan`], builds the lab, loads the
+//! candidate, sends the probes, and streams [`Record`]s back. It is never told what is expected.
+//!
+//! It is this very program, started again with [`ARGUMENT`]: whoever embeds the harness calls
+//! [`run_if_asked`] first thing in `main`.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{BufRead, BufReader, BufWriter, Write},
+    os::{fd::OwnedFd, unix::fs::PermissionsExt, unix::process::CommandExt},
+    path::Path,
+    time::Instant,
+};
+
+use nix::sys::utsname::uname;
+
+use crate::{
+    command,
+    error::Doing,
+    lab::Lab,
+    netns::NetNs,
+    nftnetlink::{NftSocket, TraceSocket},
+    prober::{Prober, stay_on_this_cpu},
+    protocol::{
+        Blind, Broken, CandidateSpec, Command, CommandFailure, Loaded, Plan, Record, StagedFile,
+        Task, VERSION,
+    },
+    sandbox::{self, Sandbox},
+    sys,
+};
+
+/// The first argument that makes this program the agent.
+pub const ARGUMENT: &str = "__firedrill-agent";
+
+/// The descriptor of the control channel, a stream socket: plan in, records out.
+pub const CONTROL_FD: i32 = 3;
+
+/// The longest plan that is read, in bytes: hundreds of thousands of probes.
+const PLAN_LIMIT: u64 = 1 << 30;
+
+/// Asked for the trace; the kernel caps it at `net.core.rmem_max`.
+const TRACE_BUFFER: usize = 16 << 20;
+
+/// Becomes the agent and does not return if this process was started as one; returns at once
+/// otherwise. To be called before anything else, while the process has a single thread.
+pub fn run_if_asked() {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == ARGUMENT)
+    {
+        std::process::exit(main());
+    }
+}
+
+fn main() -> i32 {
+    let started = Instant::now();
+    // Without the channel there is nobody to tell.
+    let Ok(control) = sys::inherited(CONTROL_FD) else {
+        return 2;
+    };
+    let Ok(writer) = control.try_clone() else {
+        return 2;
+    };
+    let mut records = Records(BufWriter::new(File::from(writer)));
+    match run(&control, &mut records, started) {
+        Ok(()) => {}
+        Err(broken) => records.send(&Record::Broken(broken)),
+    }
+    records.flush();
+    0
+}
+
+/// The way out. A launcher that has gone away ends the agent by other means, so errors are not
+/// looked at.
+struct Records(BufWriter<File>);
+
+impl Records {
+    fn send(&mut self, record: &Record) {
+        if let Ok(mut line) = serde_json::to_vec(record) {
+            line.push(b'\n');
+            let _ = self.0.write_all(&line);
+        }
+    }
+
+    fn flush(&mut self) {
+        let _ = self.0.flush();
+    }
+}
+
+fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(), Broken> {
+    let plan = read_plan(control)?;
+    let sandbox = sandbox::enter(control)?;
+    let Sandbox { world, firewall } = sandbox;
+    let lab = Lab::build(&plan.lab, &world, firewall, 0)?;
+    let kernel = uname().map_or_else(
+        |_| String::new(),
+        |name| name.release().to_string_lossy().into_owned(),
+    );
+    records.send(&Record::Lab {
+        kernel,
+        elapsed_us: micros(started),
+    });
+
+    stage(&plan.candidate.files)?;
+    let mut nft = lab.firewall.run(&world, NftSocket::open)?;
+    let generation_before = nft.generation()?;
+    let load = || load(&plan.candidate);
+    let output = match plan.blind {
+        Some(Blind::CandidateNotLoaded) => String::new(),
+        _ => match lab.firewall.run(&world, load)? {
+            Ok(output) => output,
+            Err(failure) => {
+                records.send(&Record::LoadFailed(failure));
+                return Ok(());
+            }
+        },
+    };
+    let generation_after = nft.generation()?;
+
+    let probes = match plan.task {
+        Task::Probe(probes) => probes,
+        Task::Shell(shell) => {
+            records.send(&Record::Loaded(Loaded {
+                generation_before,
+                generation_after,
+                generation_probed: generation_after,
+                output,
+                elapsed_us: micros(started),
+            }));
+            records.flush();
+            lab.firewall.enter()?;
+            run_shell(&shell)?;
+            records.send(&Record::Done {
+                generation: nft.generation()?,
+                elapsed_us: micros(started),
+            });
+            return Ok(());
+        }
+    };
+
+    let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
+    nft.trace_everything(&names)?;
+    let generation_probed = nft.generation()?;
+    records.send(&Record::Loaded(Loaded {
+        generation_before,
+        generation_after,
+        generation_probed,
+        output,
+        elapsed_us: micros(started),
+    }));
+    records.flush();
+    // The listing is made by another process while the control run is under way.
+    let list = || command::start(&plan.candidate.list);
+    let listing = lab.firewall.run(&world, list)?;
+    // Kept until the end: closing a packet socket waits for an RCU grace period, milliseconds each.
+    let control_lab = Lab::build(&plan.lab, &world, NetNs::fresh(&world)?, 1)?;
+    stay_on_this_cpu()?;
+    let mut control = Prober::open(&control_lab, &world, &probes, None, plan.blind)?;
+    let controls = control.control(&probes)?;
+    let listing = match listing {
+        Ok(running) => running.finish()?,
+        Err(failure) => Err(failure),
+    };
+    match listing {
+        Ok(output) => records.send(&Record::Ruleset {
+            listing: String::from_utf8_lossy(&output.stdout).into_owned(),
+        }),
+        Err(failure) => return Err(Broken::new("list the loaded ruleset", describe(&failure))),
+    }
+
+    let buffer = if plan.blind == Some(Blind::TraceOverflow) {
+        0
+    } else {
+        TRACE_BUFFER
+    };
+    let deaf = plan.blind == Some(Blind::TraceDeaf);
+    let trace = lab
+        .firewall
+        .run(&world, || TraceSocket::open(buffer, deaf))?;
+    let mut prober = Prober::open(&lab, &world, &probes, Some(trace), plan.blind)?;
+    for (probe, control) in probes.iter().zip(controls) {
+        let mut evidence = prober.probe(probe)?;
+        evidence.control = control;
+        records.send(&Record::Evidence(evidence));
+    }
+    records.send(&Record::Done {
+        generation: nft.generation()?,
+        elapsed_us: micros(started),
+    });
+    // The launcher has its answer before the sockets close.
+    records.flush();
+    Ok(())
+}
+
+fn read_plan(control: &OwnedFd) -> Result<Plan, Broken> {
+    const DOING: &str = "read the plan";
+    let channel = control.try_clone().doing(|| DOING)?;
+    let mut line = String::new();
+    let mut reader = BufReader::new(std::io::Read::take(File::from(channel), PLAN_LIMIT));
+    reader.read_line(&mut line).doing(|| DOING)?;
+    let plan: Plan = serde_json::from_str(&line).map_err(|error| Broken::new(DOING, error))?;
+    if plan.version == VERSION {
+        Ok(plan)
+    } else {
+        Err(Broken::new(
+            DOING,
+            format!(
+                "it has version {}, this agent speaks version {VERSION}",
+                plan.version
+            ),
+        ))
+    }
+}
+
+fn stage(files: &[StagedFile]) -> Result<(), Broken> {
+    for file in files {
+        let write = || {
+            if let Some(folder) = file.path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(&file.path, &file.content.0)?;
+            fs::set_permissions(&file.path, Permissions::from_mode(file.mode))
+        };
+        write().doing(|| format!("write {} in the sandbox", file.path.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs the candidate's commands; what they printed, or the one that failed.
+fn load(candidate: &CandidateSpec) -> Result<Result<String, CommandFailure>, Broken> {
+    let mut printed = String::new();
+    for command in &candidate.load {
+        let finished = match command::start(command)? {
+            Ok(running) => running.finish()?,
+            Err(failure) => Err(failure),
+        };
+        match finished {
+            Ok(output) => {
+                printed.push_str(&String::from_utf8_lossy(&output.stdout));
+                printed.push_str(&String::from_utf8_lossy(&output.stderr));
+            }
+            Err(failure) => return Ok(Err(failure)),
+        }
+    }
+    Ok(Ok(printed))
+}
+
+fn run_shell(shell: &Command) -> Result<(), Broken> {
+    let doing = || format!("run {}", shell.argv.join(" "));
+    let Some(mut prepared) = command::prepare(shell) else {
+        return Err(Broken::new("read the plan", "a command without a program"));
+    };
+    if let Some(terminal) = std::env::var_os("TERM") {
+        prepared.env("TERM", terminal);
+    }
+    if let Some(name) = shell
+        .argv
+        .first()
+        .and_then(|program| Path::new(program).file_name())
+    {
+        prepared.arg0(name);
+    }
+    prepared.status().map(drop).doing(doing)
+}
+
+fn describe(failure: &CommandFailure) -> String {
+    let said = failure.stderr.trim();
+    if said.is_empty() {
+        failure.to_string()
+    } else {
+        format!("{failure}: {said}")
+    }
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

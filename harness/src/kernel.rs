@@ -1,0 +1,86 @@
+//! What the kernel itself says of packets that vanish: its counters, per network namespace.
+
+use std::{collections::BTreeMap, fs};
+
+use crate::{error::Doing, protocol::Broken};
+
+/// A snapshot of the IP counters of the current network namespace (proc_pid_net(5)).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counters(BTreeMap<String, u64>);
+
+impl Counters {
+    pub(crate) fn read() -> Result<Self, Broken> {
+        let read = |name: &str| {
+            fs::read_to_string(format!("/proc/thread-self/net/{name}"))
+                .doing(|| format!("read the kernel's counters in /proc/net/{name}"))
+        };
+        let mut counters = BTreeMap::new();
+        paired_lines(&read("snmp")?, &mut counters);
+        paired_lines(&read("netstat")?, &mut counters);
+        // A kernel without IPv6 has no such file.
+        if let Ok(text) = read("snmp6") {
+            single_lines(&text, &mut counters);
+        }
+        Ok(Self(counters))
+    }
+
+    /// The counters that grew since an earlier snapshot.
+    pub(crate) fn since(&self, earlier: &Self) -> Vec<(String, u64)> {
+        self.0
+            .iter()
+            .filter_map(|(name, value)| {
+                let before = earlier.0.get(name).copied().unwrap_or(0);
+                let grown = value.checked_sub(before)?;
+                (grown > 0).then(|| (name.clone(), grown))
+            })
+            .collect()
+    }
+}
+
+/// `Ip: InReceives InNoRoutes` over `Ip: 12 3`.
+fn paired_lines(text: &str, counters: &mut BTreeMap<String, u64>) {
+    let mut lines = text.lines();
+    while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
+        let (Some((group, names)), Some((_, values))) =
+            (names.split_once(':'), values.split_once(':'))
+        else {
+            continue;
+        };
+        for (name, value) in names.split_whitespace().zip(values.split_whitespace()) {
+            if let Ok(value) = value.parse() {
+                counters.insert(format!("{group}{name}"), value);
+            }
+        }
+    }
+}
+
+/// `Ip6InReceives   12`.
+fn single_lines(text: &str, counters: &mut BTreeMap<String, u64>) {
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        if let (Some(name), Some(Ok(value))) = (words.next(), words.next().map(str::parse)) {
+            counters.insert(name.to_owned(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_that_grew_are_named_by_group_and_name() {
+        let mut before = BTreeMap::new();
+        paired_lines("Ip: InReceives InNoRoutes\nIp: 12 3\n", &mut before);
+        let mut after = BTreeMap::new();
+        paired_lines("Ip: InReceives InNoRoutes\nIp: 12 4\n", &mut after);
+        single_lines("Ip6InNoRoutes \t 2\n", &mut after);
+        assert_eq!(
+            Counters(after).since(&Counters(before)),
+            [
+                ("Ip6InNoRoutes".to_owned(), 2),
+                ("IpInNoRoutes".to_owned(), 1)
+            ]
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The lab: the firewall's network namespace, wired to one far end per interface.
+//!
+//! Far ends have no IP stack of their own: they are veth ends on which the prober sends and listens.
+//! Addresses that should answer are entered as permanent neighbours, so no resolution, no duplicate
+//! address detection and no router discovery disturbs a verdict.
+
+use std::fs;
+
+use crate::{
+    error::Doing,
+    netns::NetNs,
+    protocol::{Broken, LabSpec},
+    rtnetlink::{RouteSocket, Veth},
+};
+
+/// The loopback interface is the first of every namespace (`LOOPBACK_IFINDEX`, linux/net/core).
+const LOOPBACK_INDEX: u32 = 1;
+
+/// Interface indices start behind the loopback interface.
+const FIRST_INDEX: u32 = 2;
+
+/// Room between the far ends of two labs in one world.
+const LAB_STRIDE: u32 = 1000;
+
+/// A finished lab.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// Where the candidate lives.
+    pub(crate) firewall: NetNs,
+    /// One per interface of the specification, in its order.
+    pub(crate) links: Vec<Link>,
+}
+
+/// Both ends of one interface.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    /// Name in the firewall.
+    pub(crate) name: String,
+    /// Index in the firewall's namespace; the same in every lab of a specification.
+    pub(crate) firewall_index: u32,
+    pub(crate) firewall_mac: [u8; 6],
+    /// Index in the world's namespace.
+    pub(crate) far_index: u32,
+    pub(crate) far_mac: [u8; 6],
+}
+
+/// Quiets the kernel before interfaces exist: they inherit these. Forwarding comes first, because
+/// changing it resets others.
+const QUIET: &[(&str, &str)] = &[
+    // Of 5,000 rejected packets the kernel's rate limit let 6 errors out: a reject would look like a
+    // drop. An empty mask limits no type.
+    ("net.ipv4.icmp_ratemask", "0"),
+    ("net.ipv6.icmp.ratemask", ""),
+    ("net.ipv4.conf.default.rp_filter", "0"),
+    ("net.ipv4.conf.all.rp_filter", "0"),
+    ("net.ipv6.conf.default.accept_dad", "0"),
+    ("net.ipv6.conf.default.dad_transmits", "0"),
+    ("net.ipv6.conf.default.router_solicitations", "0"),
+    ("net.ipv6.conf.default.accept_ra", "0"),
+    ("net.ipv6.conf.default.autoconf", "0"),
+];
+
+impl Lab {
+    /// Builds the lab from `world`, where the far ends stay. `number` tells several labs of one world
+    /// apart. The thread is in `world` before and after.
+    pub(crate) fn build(
+        spec: &LabSpec,
+        world: &NetNs,
+        firewall: NetNs,
+        number: u32,
+    ) -> Result<Self, Broken> {
+        firewall.run(world, || {
+            let forwarding = if spec.forwarding { "1" } else { "0" };
+            set_sysctl("net.ipv4.ip_forward", forwarding)?;
+            set_ipv6_sysctl("net.ipv6.conf.all.forwarding", forwarding)?;
+            for (name, value) in QUIET {
+                if name.starts_with("net.ipv6.") {
+                    set_ipv6_sysctl(name, value)?;
+                } else {
+                    set_sysctl(name, value)?;
+                }
+            }
+            Ok(())
+        })?;
+        // The far ends must not answer, resolve or announce anything.
+        set_ipv6_sysctl("net.ipv6.conf.default.disable_ipv6", "1")?;
+
+        let links: Vec<Link> = (0_u32..)
+            .zip(&spec.interfaces)
+            .map(|(position, interface)| {
+                let [high, low] = (position as u16).to_be_bytes();
+                Link {
+                    name: interface.name.clone(),
+                    firewall_index: FIRST_INDEX + position,
+                    // Locally administered unicast addresses (IEEE 802-2014 section 8.4).
+                    firewall_mac: [0x02, 0xfd, 0x00, 0x01, high, low],
+                    far_index: FIRST_INDEX + number * LAB_STRIDE + position,
+                    far_mac: [0x02, 0xfd, 0x00, 0x02, high, low],
+                }
+            })
+            .collect();
+        let mut here = RouteSocket::open()?;
+        for link in &links {
+            here.add_veth(
+                &Veth {
+                    far_name: format!("far{}", link.far_index),
+                    far_index: link.far_index,
+                    far_mac: link.far_mac,
+                    firewall_name: &link.name,
+                    firewall_index: link.firewall_index,
+                    firewall_mac: link.firewall_mac,
+                },
+                &firewall,
+            )?;
+        }
+        firewall.run(world, || {
+            let mut there = RouteSocket::open()?;
+            there.set_up(LOOPBACK_INDEX)?;
+            for (link, interface) in links.iter().zip(&spec.interfaces) {
+                there.set_up(link.firewall_index)?;
+                for address in &interface.addresses {
+                    there.add_address(link.firewall_index, *address)?;
+                }
+            }
+            for route in &spec.routes {
+                let link = link(&links, route.interface)?;
+                there.add_route(link.firewall_index, route)?;
+            }
+            for neighbour in &spec.neighbours {
+                let link = link(&links, neighbour.interface)?;
+                there.add_neighbour(link.firewall_index, neighbour.address, link.far_mac)?;
+            }
+            for (name, value) in &spec.sysctl {
+                set_sysctl(name, value)?;
+            }
+            Ok(())
+        })?;
+        Ok(Self { firewall, links })
+    }
+}
+
+fn link(links: &[Link], interface: usize) -> Result<&Link, Broken> {
+    links.get(interface).ok_or_else(|| {
+        Broken::new(
+            "read the plan",
+            format!("there is no interface number {interface}"),
+        )
+    })
+}
+
+/// Sets a sysctl of the current network namespace, by dotted name.
+fn set_sysctl(name: &str, value: &str) -> Result<(), Broken> {
+    fs::write(sysctl_path(name), value).doing(|| format!("set {name} to `{value}`"))
+}
+
+/// As [`set_sysctl`], but a kernel without IPv6 has nothing to quiet.
+fn set_ipv6_sysctl(name: &str, value: &str) -> Result<(), Broken> {
+    if fs::exists("/proc/sys/net/ipv6").unwrap_or(false) {
+        set_sysctl(name, value)
+    } else {
+        Ok(())
+    }
+}
+
+fn sysctl_path(name: &str) -> String {
+    // Like sysctl(8): with a slash anywhere the separator is the slash, so that interface names may
+    // have dots.
+    let path = if name.contains('/') {
+        name.to_owned()
+    } else {
+        name.replace('.', "/")
+    };
+    format!("/proc/sys/{path}")
+}

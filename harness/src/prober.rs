@@ -1,0 +1,403 @@
+//! Sends probes into a lab and watches what becomes of them.
+//!
+//! On veth pairs the kernel processes a packet in the sender's own softirq, on one CPU, first come
+//! first served. So a *barrier* frame sent behind a probe and seen on the other side proves that the
+//! probe was processed to its end: whatever was going to come out has come out. No time-out is ever
+//! evidence; a barrier that does not come back makes the probe inconclusive.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sched::{CpuSet, sched_getcpu, sched_setaffinity},
+    unistd::Pid,
+};
+
+use crate::{
+    error::Doing,
+    kernel::Counters,
+    lab::Lab,
+    netns::NetNs,
+    nftnetlink::TraceSocket,
+    packet::{Relation, Seen, craft, relate},
+    protocol::{
+        Blind, Broken, Bytes, Control, Evidence, KernelAnswer, Observed, Origin, Place, Probe,
+        SendError, Sighting, Trace, TraceVerdict,
+    },
+    rtnetlink::RouteSocket,
+    socket::{
+        ETHERTYPE_BARRIER, Inbox, InputSocket, OutputSocket, PacketSocket, frame, frame_to_firewall,
+    },
+};
+
+/// How long a barrier may be on its way before it counts as lost. It needs microseconds; a machine
+/// that needs seconds cannot tell anything.
+const BARRIER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a barrier crosses the link in both directions. Once covers a probe and its answer; twice
+/// covers packets that the firewall sends to itself.
+const BARRIER_ROUNDS: u32 = 2;
+
+/// How many probes of a control run are on their way at once: few enough for every socket buffer.
+const CONTROL_WINDOW: usize = 32;
+
+/// Probes one lab.
+pub(crate) struct Prober<'a> {
+    lab: &'a Lab,
+    world: &'a NetNs,
+    wires: Vec<PacketSocket>,
+    barriers: Vec<PacketSocket>,
+    inputs: Vec<InputSocket>,
+    output: OutputSocket,
+    routes: RouteSocket,
+    counters: Counters,
+    trace: Option<TraceSocket>,
+    inbox: Inbox,
+    barrier_number: u64,
+    blind: Option<Blind>,
+}
+
+/// Keeps this thread on the CPU it is on: the order of packets holds per CPU.
+pub(crate) fn stay_on_this_cpu() -> Result<(), Broken> {
+    let pin = || {
+        let mut set = CpuSet::new();
+        set.set(sched_getcpu()?)?;
+        sched_setaffinity(Pid::from_raw(0), &set)
+    };
+    pin().doing(|| "stay on one CPU")
+}
+
+impl<'a> Prober<'a> {
+    /// Opens every socket that `probes` need; `trace` listens in the firewall's namespace already.
+    pub(crate) fn open(
+        lab: &'a Lab,
+        world: &'a NetNs,
+        probes: &[Probe],
+        trace: Option<TraceSocket>,
+        blind: Option<Blind>,
+    ) -> Result<Self, Broken> {
+        let wires = lab
+            .links
+            .iter()
+            .map(|link| PacketSocket::wire(link.far_index))
+            .collect();
+        let kinds: BTreeSet<(bool, u8)> = probes
+            .iter()
+            .flat_map(|probe| {
+                let v6 = probe.packet.source.is_ipv6();
+                // The errors that answer a probe of the firewall itself come in as ICMP.
+                let icmp = if v6 {
+                    crate::packet::protocol::ICMPV6
+                } else {
+                    crate::packet::protocol::ICMP
+                };
+                [(v6, probe.packet.protocol()), (v6, icmp)]
+            })
+            .collect();
+        let open_inside = || {
+            let barriers = lab
+                .links
+                .iter()
+                .map(|link| PacketSocket::barrier(link.firewall_index))
+                .collect::<Result<_, _>>()?;
+            let inputs = kinds
+                .iter()
+                .map(|(v6, protocol)| InputSocket::open(*v6, *protocol))
+                .collect::<Result<_, _>>()?;
+            let output = OutputSocket::open()?;
+            Ok((
+                barriers,
+                inputs,
+                output,
+                RouteSocket::open()?,
+                Counters::read()?,
+            ))
+        };
+        let (barriers, inputs, output, routes, counters) = lab.firewall.run(world, open_inside)?;
+        Ok(Self {
+            lab,
+            world,
+            wires: Result::<Vec<_>, Broken>::from_iter::<Vec<_>>(wires)?,
+            barriers,
+            inputs,
+            output,
+            routes,
+            counters,
+            trace,
+            inbox: Inbox::new(),
+            barrier_number: 0,
+            blind,
+        })
+    }
+
+    /// Sends one probe and reports everything about it, except for the control run.
+    pub(crate) fn probe(&mut self, probe: &Probe) -> Result<Evidence, Broken> {
+        let started = Instant::now();
+        let mut evidence = Evidence {
+            probe: probe.id,
+            ..Evidence::default()
+        };
+        // What happened before this probe is not about it.
+        self.drain(&mut Vec::new())?;
+        if let Some(trace) = &self.trace {
+            trace.drain(&mut Trace::default());
+        }
+        evidence.send_error = self.send(std::slice::from_ref(probe))?;
+        evidence.observed = self.observe(probe.from)?;
+        if let Some(trace) = &self.trace {
+            trace.drain(&mut evidence.trace);
+        }
+        if vanished(probe, &evidence) {
+            evidence.kernel = Some(self.ask_kernel(probe)?);
+        }
+        evidence.duration_us = micros(started);
+        Ok(evidence)
+    }
+
+    /// Sends all probes in windows, and says of each whether and where it came out.
+    pub(crate) fn control(&mut self, probes: &[Probe]) -> Result<Vec<Control>, Broken> {
+        let mut controls = Vec::with_capacity(probes.len());
+        for window in probes.chunks(CONTROL_WINDOW) {
+            self.drain(&mut Vec::new())?;
+            self.send(window)?;
+            let observed = self.observe(Origin::Wire(0))?;
+            for probe in window {
+                let seen: Vec<Sighting> = observed
+                    .seen
+                    .iter()
+                    .filter(|sighting| is_itself(probe, sighting))
+                    .cloned()
+                    .collect();
+                let mut control = Control {
+                    observed: Observed {
+                        barrier: observed.barrier,
+                        seen,
+                    },
+                    kernel: None,
+                };
+                if control.observed.seen.is_empty() {
+                    // Alone, so that the counters speak of this probe only.
+                    self.counters = self.read_counters()?;
+                    self.send(std::slice::from_ref(probe))?;
+                    let again = self.observe(probe.from)?;
+                    control.observed.barrier &= again.barrier;
+                    control.kernel = Some(self.ask_kernel(probe)?);
+                }
+                controls.push(control);
+            }
+        }
+        Ok(controls)
+    }
+
+    /// Sends probes in order; the error is that of the last one that could not be sent by the
+    /// firewall itself.
+    fn send(&mut self, probes: &[Probe]) -> Result<Option<SendError>, Broken> {
+        let mut error = None;
+        if self.blind == Some(Blind::ProbesNeverEnter) {
+            return Ok(error);
+        }
+        for run in probes.chunk_by(|one, other| one.from == other.from) {
+            match run[0].from {
+                Origin::Wire(interface) => {
+                    let (Some(link), Some(wire)) =
+                        (self.lab.links.get(interface), self.wires.get(interface))
+                    else {
+                        return Err(Broken::new("read the plan", "a probe from no interface"));
+                    };
+                    let frames: Vec<_> = run
+                        .iter()
+                        .map(|probe| frame_to_firewall(link, &craft(&probe.packet)))
+                        .collect();
+                    wire.send(&frames)
+                        .doing(|| format!("send on the wire of {}", link.name))?;
+                }
+                Origin::Firewall => {
+                    for probe in run {
+                        let bytes = craft(&probe.packet);
+                        if let Err(failed) = self.output.send(&bytes, probe.packet.destination) {
+                            error = Some(SendError {
+                                code: failed.raw_os_error().unwrap_or_default(),
+                                text: failed.to_string(),
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(error)
+    }
+
+    /// Waits for the barrier behind what was sent, then takes everything that arrived.
+    fn observe(&mut self, from: Origin) -> Result<Observed, Broken> {
+        let interface = match from {
+            Origin::Wire(interface) => interface,
+            // All interfaces share the CPU's one queue.
+            Origin::Firewall => 0,
+        };
+        let mut observed = Observed {
+            barrier: true,
+            seen: Vec::new(),
+        };
+        for _ in 0..BARRIER_ROUNDS {
+            if !self.barrier(interface, &mut observed.seen)? {
+                observed.barrier = false;
+                break;
+            }
+        }
+        self.drain(&mut observed.seen)?;
+        if self.blind == Some(Blind::CaptureDeaf) {
+            observed.seen.clear();
+        }
+        Ok(observed)
+    }
+
+    /// Sends a barrier through a link and back; false if it was lost.
+    fn barrier(&mut self, interface: usize, seen: &mut Vec<Sighting>) -> Result<bool, Broken> {
+        let (Some(link), Some(far), Some(near)) = (
+            self.lab.links.get(interface),
+            self.wires.get(interface),
+            self.barriers.get(interface),
+        ) else {
+            return Err(Broken::new("read the plan", "a probe from no interface"));
+        };
+        if self.blind == Some(Blind::BarrierLost) {
+            return Ok(false);
+        }
+        self.barrier_number += 1;
+        let number = self.barrier_number.to_be_bytes();
+        let inbox = &mut self.inbox;
+        let deadline = Instant::now() + BARRIER_PATIENCE;
+
+        let inbound = frame(link.firewall_mac, link.far_mac, ETHERTYPE_BARRIER, &number);
+        far.send(&[inbound]).doing(|| "send a barrier")?;
+        if !await_barrier(near, inbox, number, deadline, &mut |_| {})? {
+            return Ok(false);
+        }
+        let outbound = frame(link.far_mac, link.firewall_mac, ETHERTYPE_BARRIER, &number);
+        near.send(&[outbound]).doing(|| "send a barrier back")?;
+        await_barrier(far, inbox, number, deadline, &mut |packet| {
+            seen.push(Sighting {
+                place: Place::Wire(interface),
+                packet: Bytes(packet),
+            });
+        })
+    }
+
+    /// Takes everything that has arrived anywhere.
+    fn drain(&mut self, seen: &mut Vec<Sighting>) -> Result<(), Broken> {
+        let inbox = &mut self.inbox;
+        for (interface, wire) in self.wires.iter().enumerate() {
+            let place = Place::Wire(interface);
+            let mut keep = |packet| {
+                seen.push(Sighting {
+                    place,
+                    packet: Bytes(packet),
+                })
+            };
+            while wire
+                .receive(inbox, &mut keep, |_| {})
+                .doing(|| "read from the wire")?
+                > 0
+            {}
+        }
+        for input in &self.inputs {
+            let mut keep = |packet| {
+                seen.push(Sighting {
+                    place: Place::Input,
+                    packet: Bytes(packet),
+                })
+            };
+            while input
+                .receive(inbox, &mut keep)
+                .doing(|| "read behind the input hook")?
+                > 0
+            {}
+        }
+        Ok(())
+    }
+
+    fn ask_kernel(&mut self, probe: &Probe) -> Result<KernelAnswer, Broken> {
+        let now = self.read_counters()?;
+        let counters = now.since(&self.counters);
+        self.counters = now;
+        let iif = match probe.from {
+            Origin::Wire(interface) => self
+                .lab
+                .links
+                .get(interface)
+                .map(|link| link.firewall_index),
+            Origin::Firewall => None,
+        };
+        let route = self.routes.route_of(&probe.packet, iif)?;
+        Ok(KernelAnswer { route, counters })
+    }
+
+    fn read_counters(&self) -> Result<Counters, Broken> {
+        self.lab.firewall.run(self.world, Counters::read)
+    }
+}
+
+/// Reads from a socket until the barrier with this number comes; false if it does not.
+fn await_barrier(
+    socket: &PacketSocket,
+    inbox: &mut Inbox,
+    number: [u8; 8],
+    deadline: Instant,
+    packet: &mut impl FnMut(Vec<u8>),
+) -> Result<bool, Broken> {
+    let mut arrived = false;
+    loop {
+        let count = socket
+            .receive(inbox, &mut *packet, |payload| {
+                arrived |= payload.starts_with(&number)
+            })
+            .doing(|| "wait for a barrier")?;
+        if arrived {
+            return Ok(true);
+        }
+        if count > 0 {
+            continue;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        match poll(
+            &mut fds,
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX),
+        ) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(Broken::new("wait for a barrier", io::Error::from(errno))),
+        }
+    }
+}
+
+/// Whether the probe was seen nowhere although no rule dropped it: then the kernel may know more.
+fn vanished(probe: &Probe, evidence: &Evidence) -> bool {
+    evidence.send_error.is_none()
+        && !evidence
+            .observed
+            .seen
+            .iter()
+            .any(|sighting| is_itself(probe, sighting))
+        && !evidence
+            .trace
+            .events
+            .iter()
+            .any(|event| event.verdict == TraceVerdict::Drop)
+}
+
+fn is_itself(probe: &Probe, sighting: &Sighting) -> bool {
+    Seen::parse(&sighting.packet.0)
+        .is_some_and(|seen| relate(&probe.packet, &seen) == Relation::Itself)
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,271 @@
+//! The private root: a copy-on-write view of this machine's programs and settings, in which nothing
+//! that is written reaches a real file.
+//!
+//! In a user namespace `/` itself cannot be the lower layer of an overlay, because a directory with
+//! mounts below it is refused. So the root is a fresh tmpfs with one overlay per directory that has no
+//! mounts below it; directories that have some are rebuilt one level deeper. People's own data
+//! (`/home`, `/root`, `/mnt`, …) is not there at all.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    unistd::{chdir, pivot_root},
+};
+
+use crate::{error::Doing, protocol::Broken};
+
+/// Where the new root is assembled: it is covered in this mount namespace only.
+const ASSEMBLY: &str = "/tmp";
+
+/// Directories of `/` that are made anew instead of being shown.
+const FRESH: &[&str] = &["dev", "proc", "run", "sys", "tmp", "var"];
+
+/// Directories of `/` that hold people's data, or nothing that a firewall's programs need.
+const HIDDEN: &[&str] = &["boot", "home", "lost+found", "media", "mnt", "root", "srv"];
+
+/// Devices that programs expect; shown, not made: a user namespace may not make any.
+const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
+
+/// The deepest directory that is rebuilt level by level because of mounts below it.
+const MAX_DEPTH: usize = 8;
+
+/// Builds the root and moves this process into it. The mount namespace must be private already; `proc`
+/// is mounted for the current PID namespace, `sysfs` for the current network namespace.
+pub(crate) fn enter() -> Result<(), Broken> {
+    mount_simple(
+        "none",
+        "/",
+        None,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        None,
+    )
+    .doing(|| "make the mounts private")?;
+    let mounts = mount_points()?;
+    mount_simple(
+        "tmpfs",
+        ASSEMBLY,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=755"),
+    )
+    .doing(|| "mount the private root")?;
+    let root = Path::new(ASSEMBLY);
+    let layers = root.join(".layers");
+    make_directory(&layers)?;
+    let mut builder = Builder {
+        mounts,
+        layers,
+        count: 0,
+    };
+    builder.children(Path::new("/"), root, 0)?;
+    for name in [
+        "var/lib",
+        "var/cache",
+        "var/log",
+        "var/tmp",
+        "run/lock",
+        "root",
+    ] {
+        make_directory(&root.join(name))?;
+    }
+    symlink("/run", root.join("var/run")).doing(|| "make /var/run")?;
+    for name in ["tmp", "var/tmp"] {
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o1777))
+            .doing(|| format!("open /{name} for everybody"))?;
+    }
+    devices(root)?;
+    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount_at(&root.join("proc"), "proc", quiet)?;
+    mount_at(&root.join("sys"), "sysfs", quiet)?;
+
+    chdir(root).doing(|| "enter the private root")?;
+    // The old root is stacked on the new one and taken away (pivot_root(2), "pivot_root(".", ".")").
+    pivot_root(".", ".").doing(|| "change to the private root")?;
+    umount2(".", MntFlags::MNT_DETACH).doing(|| "let the real root go")?;
+    chdir("/").doing(|| "enter the private root")
+}
+
+struct Builder {
+    /// Every mount point of the machine.
+    mounts: BTreeSet<PathBuf>,
+    /// Holds the upper and work directories of the overlays.
+    layers: PathBuf,
+    count: usize,
+}
+
+impl Builder {
+    /// Shows the entries of `source` below `target`.
+    fn children(&mut self, source: &Path, target: &Path, depth: usize) -> Result<(), Broken> {
+        let entries = match fs::read_dir(source) {
+            Ok(entries) => entries,
+            // A directory this user may not list shows nothing.
+            Err(_) => return Ok(()),
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let top = |list: &[&str]| depth == 0 && list.iter().any(|known| *known == name);
+            if top(HIDDEN) {
+                continue;
+            }
+            let (from, to) = (entry.path(), target.join(&name));
+            if top(FRESH) {
+                make_directory(&to)?;
+                continue;
+            }
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if kind.is_symlink() {
+                let points_to =
+                    fs::read_link(&from).doing(|| format!("read {}", from.display()))?;
+                symlink(points_to, &to).doing(|| format!("show {}", from.display()))?;
+            } else if kind.is_dir() {
+                self.directory(&from, &to, depth)?;
+            } else if kind.is_file() && depth > 0 {
+                // Only beside a mount point; a file that this user may not read is not shown.
+                let _ = fs::copy(&from, &to);
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, from: &Path, to: &Path, depth: usize) -> Result<(), Broken> {
+        make_directory(to)?;
+        let mode = fs::metadata(from).map_or(0o755, |metadata| metadata.mode() & 0o777);
+        if !self.has_mounts_below(from) {
+            match self.overlay(from, to) {
+                Ok(()) => return Ok(()),
+                // A name with a comma or a file system that cannot be a lower layer.
+                Err(_) if depth < MAX_DEPTH => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if depth >= MAX_DEPTH {
+            return Ok(());
+        }
+        self.children(from, to, depth + 1)?;
+        // Best effort: the directory is ours, only its look differs if this fails.
+        let _ = fs::set_permissions(to, fs::Permissions::from_mode(mode | 0o700));
+        Ok(())
+    }
+
+    fn has_mounts_below(&self, directory: &Path) -> bool {
+        self.mounts
+            .iter()
+            .any(|mount| mount != directory && mount.starts_with(directory))
+    }
+
+    fn overlay(&mut self, lower: &Path, target: &Path) -> Result<(), Broken> {
+        self.count += 1;
+        let upper = self.layers.join(format!("{}", self.count));
+        let work = self.layers.join(format!("{}.work", self.count));
+        make_directory(&upper)?;
+        make_directory(&work)?;
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={},userxattr",
+            lower.display(),
+            upper.display(),
+            work.display()
+        );
+        let target = target.to_string_lossy();
+        mount_simple(
+            "overlay",
+            &target,
+            Some("overlay"),
+            MsFlags::empty(),
+            Some(&options),
+        )
+        .doing(|| format!("show {} copy-on-write", lower.display()))
+    }
+}
+
+/// A minimal `/dev`: the devices everybody needs, and a terminal family of its own.
+fn devices(root: &Path) -> Result<(), Broken> {
+    let dev = root.join("dev");
+    for name in DEVICES {
+        let real = Path::new("/dev").join(name);
+        if !real.exists() {
+            continue;
+        }
+        let shown = dev.join(name);
+        fs::write(&shown, b"").doing(|| format!("make /dev/{name}"))?;
+        mount_simple(
+            &real.to_string_lossy(),
+            &shown.to_string_lossy(),
+            None,
+            MsFlags::MS_BIND,
+            None,
+        )
+        .doing(|| format!("show /dev/{name}"))?;
+    }
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
+        symlink(target, dev.join(name)).doing(|| format!("make /dev/{name}"))?;
+    }
+    let pts = dev.join("pts");
+    make_directory(&pts)?;
+    mount_simple(
+        "devpts",
+        &pts.to_string_lossy(),
+        Some("devpts"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+        Some("newinstance,ptmxmode=0666,mode=620"),
+    )
+    .doing(|| "mount /dev/pts")
+}
+
+fn mount_at(target: &Path, kind: &str, flags: MsFlags) -> Result<(), Broken> {
+    make_directory(target)?;
+    mount_simple(kind, &target.to_string_lossy(), Some(kind), flags, None)
+        .doing(|| format!("mount a fresh {kind}"))
+}
+
+fn mount_simple(
+    source: &str,
+    target: &str,
+    kind: Option<&str>,
+    flags: MsFlags,
+    options: Option<&str>,
+) -> nix::Result<()> {
+    mount(Some(source), target, kind, flags, options)
+}
+
+fn make_directory(path: &Path) -> Result<(), Broken> {
+    fs::create_dir_all(path).doing(|| format!("make {}", path.display()))
+}
+
+/// The mount points of this mount namespace (proc_pid_mountinfo(5), fifth field).
+fn mount_points() -> Result<BTreeSet<PathBuf>, Broken> {
+    let table =
+        fs::read_to_string("/proc/thread-self/mountinfo").doing(|| "read the mount table")?;
+    Ok(table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(|field| PathBuf::from(unescape(field)))
+        .collect())
+}
+
+/// Spaces, tabs, newlines and backslashes stand as three octal digits.
+fn unescape(field: &str) -> String {
+    [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ]
+    .iter()
+    .fold(field.to_owned(), |text, (escaped, plain)| {
+        text.replace(escaped, plain)
+    })
+}

@@ -1,0 +1,279 @@
+//! Links, addresses, routes and neighbours, by synchronous netlink requests (rtnetlink(7)).
+
+use std::{io, net::IpAddr};
+
+use ipnet::IpNet;
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
+    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
+    route::{
+        RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
+        RouteType,
+    },
+};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+use crate::{
+    error::Doing,
+    netns::NetNs,
+    packet::{Packet, Transport},
+    protocol::{Broken, RouteAnswer, RouteSpec},
+};
+
+/// The largest answer read; an acknowledgement or a single route is far smaller.
+const ANSWER_BYTES: usize = 16 * 1024;
+
+/// A veth pair to make: one end here, the other in the firewall's namespace.
+pub(crate) struct Veth<'a> {
+    pub(crate) far_name: String,
+    pub(crate) far_index: u32,
+    pub(crate) far_mac: [u8; 6],
+    pub(crate) firewall_name: &'a str,
+    pub(crate) firewall_index: u32,
+    pub(crate) firewall_mac: [u8; 6],
+}
+
+/// A route socket in the namespace in which it was opened.
+pub(crate) struct RouteSocket {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl RouteSocket {
+    /// Opens a socket in the current namespace.
+    pub(crate) fn open() -> Result<Self, Broken> {
+        let open = || {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind_auto()?;
+            socket.connect(&SocketAddr::new(0, 0))?;
+            io::Result::Ok(socket)
+        };
+        Ok(Self {
+            socket: open().doing(|| "open a route netlink socket")?,
+            sequence: 0,
+        })
+    }
+
+    /// Makes a veth pair. The far end is up; the firewall's end cannot be yet, because the kernel
+    /// configures it before it knows its peer.
+    pub(crate) fn add_veth(&mut self, veth: &Veth<'_>, firewall: &NetNs) -> Result<(), Broken> {
+        let end = |name: &str, index: u32, mac: [u8; 6]| {
+            let mut link = LinkMessage::default();
+            link.header.index = index;
+            link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+            link.attributes.push(LinkAttribute::Address(mac.to_vec()));
+            link
+        };
+        let mut peer = end(veth.firewall_name, veth.firewall_index, veth.firewall_mac);
+        peer.attributes.push(LinkAttribute::NetNsFd(firewall.fd()));
+        let mut link = end(&veth.far_name, veth.far_index, veth.far_mac);
+        link.header.flags = LinkFlags::Up;
+        link.header.change_mask = LinkFlags::Up;
+        link.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]));
+        self.change(
+            RouteNetlinkMessage::NewLink(link),
+            NLM_F_CREATE | NLM_F_EXCL,
+        )
+        .doing(|| format!("make the interface {}", veth.firewall_name))
+    }
+
+    /// Brings an interface of this namespace up.
+    pub(crate) fn set_up(&mut self, index: u32) -> Result<(), Broken> {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.header.flags = LinkFlags::Up;
+        link.header.change_mask = LinkFlags::Up;
+        self.change(RouteNetlinkMessage::SetLink(link), 0)
+            .doing(|| format!("bring interface number {index} up"))
+    }
+
+    /// Gives an interface an address, usable at once.
+    pub(crate) fn add_address(&mut self, index: u32, net: IpNet) -> Result<(), Broken> {
+        let mut message = AddressMessage::default();
+        message.header.family = family(net.addr());
+        message.header.prefix_len = net.prefix_len();
+        message.header.scope = AddressScope::Universe;
+        message.header.index = index;
+        message
+            .attributes
+            .push(AddressAttribute::Address(net.addr()));
+        message.attributes.push(AddressAttribute::Local(net.addr()));
+        match net {
+            IpNet::V4(v4) if v4.prefix_len() < 31 => {
+                message
+                    .attributes
+                    .push(AddressAttribute::Broadcast(v4.broadcast()));
+            }
+            IpNet::V4(_) => {}
+            IpNet::V6(_) => message
+                .attributes
+                .push(AddressAttribute::Flags(AddressFlags::Nodad)),
+        }
+        self.change(
+            RouteNetlinkMessage::NewAddress(message),
+            NLM_F_CREATE | NLM_F_EXCL,
+        )
+        .doing(|| format!("add the address {net}"))
+    }
+
+    /// Adds a route to the main table.
+    pub(crate) fn add_route(&mut self, index: u32, route: &RouteSpec) -> Result<(), Broken> {
+        let destination = route.destination;
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(destination.addr());
+        message.header.destination_prefix_length = destination.prefix_len();
+        message.header.table = RouteHeader::RT_TABLE_MAIN;
+        message.header.protocol = RouteProtocol::Static;
+        message.header.kind = RouteType::Unicast;
+        message.header.scope = if route.via.is_some() {
+            RouteScope::Universe
+        } else {
+            RouteScope::Link
+        };
+        if destination.prefix_len() > 0 {
+            let network = RouteAddress::from(destination.network());
+            message
+                .attributes
+                .push(RouteAttribute::Destination(network));
+        }
+        if let Some(via) = route.via {
+            message.attributes.push(RouteAttribute::Gateway(via.into()));
+        }
+        message.attributes.push(RouteAttribute::Oif(index));
+        self.change(
+            RouteNetlinkMessage::NewRoute(message),
+            NLM_F_CREATE | NLM_F_EXCL,
+        )
+        .doing(|| match route.via {
+            Some(via) => format!("add the route {destination} via {via}"),
+            None => format!("add the route {destination}"),
+        })
+    }
+
+    /// Enters a neighbour for good, so that nothing has to be resolved.
+    pub(crate) fn add_neighbour(
+        &mut self,
+        index: u32,
+        address: IpAddr,
+        mac: [u8; 6],
+    ) -> Result<(), Broken> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = family(address);
+        message.header.ifindex = index;
+        message.header.state = NeighbourState::Permanent;
+        message
+            .attributes
+            .push(NeighbourAttribute::Destination(match address {
+                IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
+                IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
+            }));
+        message
+            .attributes
+            .push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+        self.change(
+            RouteNetlinkMessage::NewNeighbour(message),
+            NLM_F_CREATE | NLM_F_REPLACE,
+        )
+        .doing(|| format!("enter the neighbour {address}"))
+    }
+
+    /// Asks for the routing decision for a packet that comes in on `iif`, or is sent by this
+    /// namespace when `None`.
+    pub(crate) fn route_of(
+        &mut self,
+        packet: &Packet,
+        iif: Option<u32>,
+    ) -> Result<RouteAnswer, Broken> {
+        let mut message = RouteMessage::default();
+        let bits = if packet.source.is_ipv6() { 128 } else { 32 };
+        message.header.address_family = family(packet.source);
+        message.header.destination_prefix_length = bits;
+        message.header.source_prefix_length = bits;
+        message.attributes.extend([
+            RouteAttribute::Destination(packet.destination.into()),
+            RouteAttribute::Source(packet.source.into()),
+        ]);
+        match packet.transport {
+            Transport::Tcp { sport, dport, .. } | Transport::Udp { sport, dport } => {
+                message.attributes.extend([
+                    RouteAttribute::IpProto(packet.protocol()),
+                    RouteAttribute::Sport(sport),
+                    RouteAttribute::Dport(dport),
+                ]);
+            }
+            Transport::Icmp { .. } => {}
+        }
+        if let Some(iif) = iif {
+            message.attributes.push(RouteAttribute::Iif(iif));
+        }
+        match self.request(RouteNetlinkMessage::GetRoute(message), NLM_F_REQUEST) {
+            Ok(Some(RouteNetlinkMessage::NewRoute(route))) => Ok(RouteAnswer::Route {
+                kind: route.header.kind.into(),
+                oif: route
+                    .attributes
+                    .iter()
+                    .find_map(|attribute| match attribute {
+                        RouteAttribute::Oif(index) => Some(*index),
+                        _ => None,
+                    }),
+            }),
+            Ok(_) => Ok(RouteAnswer::NotAsked),
+            Err(error) => match error.raw_os_error() {
+                Some(code) => Ok(RouteAnswer::Refused { code }),
+                None => Err(Broken::new("ask for a routing decision", error)),
+            },
+        }
+    }
+
+    fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        self.request(message, NLM_F_REQUEST | NLM_F_ACK | flags)
+            .map(drop)
+    }
+
+    /// Sends one request and reads its one answer: an acknowledgement, an error or a message.
+    fn request(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<Option<RouteNetlinkMessage>> {
+        self.sequence += 1;
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        header.sequence_number = self.sequence;
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        self.socket.send(&bytes, 0)?;
+        loop {
+            let mut buffer = vec![0; ANSWER_BYTES];
+            let length = self.socket.recv(&mut &mut buffer[..], 0)?;
+            let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&buffer[..length])
+                .map_err(io::Error::other)?;
+            if answer.header.sequence_number != self.sequence {
+                continue;
+            }
+            return match answer.payload {
+                NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
+                NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
+                _ => Ok(None),
+            };
+        }
+    }
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}

@@ -1,0 +1,334 @@
+//! The sockets of the prober: packet sockets on the far ends, raw sockets behind the input hook, raw
+//! sockets in front of the output hook.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    net::{IpAddr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use nix::{
+    cmsg_space,
+    errno::Errno,
+    sys::socket::{
+        AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockProtocol,
+        SockType, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmmsg, sendmmsg, sendto, socket,
+    },
+};
+
+use crate::{error::Doing, lab::Link, packet::protocol, protocol::Broken, sys};
+
+/// An Ethernet header without tags: two addresses and the EtherType.
+const ETHERNET_HEADER: usize = 14;
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// "Local Experimental Ethertype 1" (IEEE 802): passes no inet hook, so no candidate sees a barrier.
+pub(crate) const ETHERTYPE_BARRIER: u16 = 0x88b5;
+const ETH_P_ALL: u16 = libc::ETH_P_ALL as u16;
+
+/// The longest packet that is read; the lab's links have an MTU of 1500.
+const FRAME_BYTES: usize = 2048;
+/// How much of a packet is kept: all headers and, in an error, those it quotes.
+const KEPT_BYTES: usize = 256;
+/// How many packets one system call takes.
+const BATCH: usize = 32;
+/// Asked of the kernel, which caps it at `net.core.rmem_max`: room for more than a window of probes.
+const RECEIVE_BUFFER: i32 = 1 << 20;
+
+/// Buffers for receiving, made once.
+pub(crate) struct Inbox {
+    headers: MultiHeaders<SockaddrStorage>,
+    buffers: Vec<[u8; FRAME_BYTES]>,
+}
+
+/// What a socket received: the bytes, and for raw IPv6 sockets the header the kernel took off.
+struct Received<'a> {
+    bytes: &'a [u8],
+    header: Option<[u8; IPV6_HEADER]>,
+}
+
+const IPV6_HEADER: usize = 40;
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Self {
+            headers: MultiHeaders::preallocate(BATCH, None),
+            buffers: vec![[0; FRAME_BYTES]; BATCH],
+        }
+    }
+
+    /// Takes what is there, at most one batch; returns how many there were.
+    fn receive(
+        &mut self,
+        socket: &OwnedFd,
+        v6_protocol: Option<u8>,
+        mut each: impl FnMut(Received<'_>),
+    ) -> io::Result<usize> {
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
+            .buffers
+            .iter_mut()
+            .map(|buffer| [IoSliceMut::new(buffer)])
+            .collect();
+        // The kernel writes the used lengths of address and control data back into the headers, and
+        // nothing resets them: headers that need both serve once.
+        let mut fresh;
+        let headers = if v6_protocol.is_some() {
+            let space = cmsg_space!(libc::in6_pktinfo, i32, u32);
+            fresh = MultiHeaders::preallocate(BATCH, Some(space));
+            &mut fresh
+        } else {
+            &mut self.headers
+        };
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let messages = match recvmmsg(socket.as_raw_fd(), headers, &mut slices, flags, None) {
+            Ok(messages) => messages,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
+            Err(errno) => return Err(errno.into()),
+        };
+        let mut count = 0;
+        for message in messages {
+            count += 1;
+            let header = v6_protocol.and_then(|protocol| ipv6_header(&message, protocol));
+            let Some(bytes) = message.iovs().next() else {
+                continue;
+            };
+            each(Received { bytes, header });
+        }
+        Ok(count)
+    }
+}
+
+/// The IPv6 header that a raw socket does not show, from what the kernel says beside the packet
+/// (RFC 3542 section 4).
+fn ipv6_header(
+    message: &nix::sys::socket::RecvMsg<'_, '_, SockaddrStorage>,
+    protocol: u8,
+) -> Option<[u8; IPV6_HEADER]> {
+    let source = message.address?.as_sockaddr_in6()?.ip();
+    let (mut destination, mut hop_limit, mut flow) = (None, 0, [0; 4]);
+    for control in message.cmsgs().ok()? {
+        match control {
+            ControlMessageOwned::Ipv6PacketInfo(info) => {
+                destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
+            }
+            ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = limit as u8,
+            ControlMessageOwned::Unknown(unknown)
+                if unknown.cmsg_header.cmsg_type == libc::IPV6_FLOWINFO =>
+            {
+                flow.copy_from_slice(unknown.data_bytes.get(..4)?);
+            }
+            _ => {}
+        }
+    }
+    let mut header = [0; IPV6_HEADER];
+    header[..4].copy_from_slice(&flow);
+    header[0] = 0x60 | (header[0] & 0x0f);
+    let length = message.bytes as u16;
+    header[4..6].copy_from_slice(&length.to_be_bytes());
+    header[6] = protocol;
+    header[7] = hop_limit;
+    header[8..24].copy_from_slice(&source.octets());
+    header[24..].copy_from_slice(&destination?.octets());
+    Some(header)
+}
+
+/// A packet socket on one interface.
+pub(crate) struct PacketSocket(OwnedFd);
+
+impl PacketSocket {
+    /// Sends on an interface of the current namespace and sees everything that arrives there.
+    pub(crate) fn wire(interface: u32) -> Result<Self, Broken> {
+        Self::open(ETH_P_ALL, interface).doing(|| "open a packet socket on a far end")
+    }
+
+    /// Sends on an interface of the current namespace and sees barriers only.
+    pub(crate) fn barrier(interface: u32) -> Result<Self, Broken> {
+        Self::open(ETHERTYPE_BARRIER, interface).doing(|| "open a packet socket for barriers")
+    }
+
+    fn open(ethertype: u16, interface: u32) -> io::Result<Self> {
+        // Protocol 0 hears nothing until the socket is bound, so nothing of another interface leaks in.
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
+        sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
+        sys::set_option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
+        sys::bind_packet(&fd, ethertype, interface)?;
+        Ok(Self(fd))
+    }
+
+    /// Sends whole frames, in order.
+    pub(crate) fn send(&self, frames: &[Vec<u8>]) -> io::Result<()> {
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
+        for batch in frames.chunks(BATCH) {
+            let slices: Vec<[IoSlice<'_>; 1]> =
+                batch.iter().map(|frame| [IoSlice::new(frame)]).collect();
+            let addresses = vec![None; batch.len()];
+            let mut sent = 0;
+            while sent < batch.len() {
+                let result = sendmmsg(
+                    self.0.as_raw_fd(),
+                    &mut headers,
+                    &slices[sent..],
+                    &addresses[sent..],
+                    [],
+                    MsgFlags::empty(),
+                );
+                match result {
+                    Ok(results) => sent += results.count(),
+                    Err(Errno::EINTR) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes at most one batch of frames: IP packets without their Ethernet header go to `packet`,
+    /// barriers to `barrier`. Returns how many frames there were.
+    pub(crate) fn receive(
+        &self,
+        inbox: &mut Inbox,
+        mut packet: impl FnMut(Vec<u8>),
+        mut barrier: impl FnMut(&[u8]),
+    ) -> io::Result<usize> {
+        inbox.receive(&self.0, None, |received| {
+            let Some((header, payload)) = received.bytes.split_at_checked(ETHERNET_HEADER) else {
+                return;
+            };
+            match u16::from_be_bytes([header[12], header[13]]) {
+                ETHERTYPE_BARRIER => barrier(payload),
+                ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {
+                    packet(payload[..payload.len().min(KEPT_BYTES)].to_vec());
+                }
+                _ => {}
+            }
+        })
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// An Ethernet frame around an IP packet, from the far end of a link to the firewall.
+pub(crate) fn frame_to_firewall(link: &Link, packet: &[u8]) -> Vec<u8> {
+    let ethertype = if packet.first().is_some_and(|byte| byte >> 4 == 6) {
+        ETHERTYPE_IPV6
+    } else {
+        ETHERTYPE_IPV4
+    };
+    frame(link.firewall_mac, link.far_mac, ethertype, packet)
+}
+
+/// An Ethernet frame.
+pub(crate) fn frame(to: [u8; 6], from: [u8; 6], ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(ETHERNET_HEADER + payload.len());
+    frame.extend_from_slice(&to);
+    frame.extend_from_slice(&from);
+    frame.extend_from_slice(&ethertype.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// A raw socket behind the input hook: it sees every packet of one protocol that the firewall's
+/// namespace delivers to itself, whether anybody listens or not.
+pub(crate) struct InputSocket {
+    fd: OwnedFd,
+    /// The protocol, if the kernel takes the header off (IPv6).
+    v6_protocol: Option<u8>,
+}
+
+impl InputSocket {
+    /// Opens a socket for one IP protocol number in the current namespace.
+    pub(crate) fn open(v6: bool, protocol: u8) -> Result<Self, Broken> {
+        let open = || {
+            let family = if v6 {
+                AddressFamily::Inet6
+            } else {
+                AddressFamily::Inet
+            };
+            let fd = raw_socket(family, protocol)?;
+            sys::set_option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
+            if v6 {
+                for option in [
+                    libc::IPV6_RECVPKTINFO,
+                    libc::IPV6_RECVHOPLIMIT,
+                    libc::IPV6_FLOWINFO,
+                ] {
+                    sys::set_option(&fd, libc::IPPROTO_IPV6, option, 1)?;
+                }
+            }
+            io::Result::Ok(Self {
+                fd,
+                v6_protocol: v6.then_some(protocol),
+            })
+        };
+        open().doing(|| format!("listen behind the input hook for IP protocol {protocol}"))
+    }
+
+    /// Takes at most one batch of packets; returns how many there were.
+    pub(crate) fn receive(
+        &self,
+        inbox: &mut Inbox,
+        mut packet: impl FnMut(Vec<u8>),
+    ) -> io::Result<usize> {
+        inbox.receive(&self.fd, self.v6_protocol, |received| {
+            let mut bytes = received
+                .header
+                .map_or_else(Vec::new, |header| header.to_vec());
+            let kept = received.bytes.len().min(KEPT_BYTES);
+            bytes.extend_from_slice(&received.bytes[..kept]);
+            packet(bytes);
+        })
+    }
+}
+
+/// Sends whole IP packets through the output hook of the namespace in which it was opened.
+pub(crate) struct OutputSocket {
+    v4: OwnedFd,
+    v6: Option<OwnedFd>,
+}
+
+impl OutputSocket {
+    pub(crate) fn open() -> Result<Self, Broken> {
+        // IPPROTO_RAW: the caller brings the IP header, in both families (raw(7)).
+        let raw = libc::IPPROTO_RAW as u8;
+        Ok(Self {
+            v4: raw_socket(AddressFamily::Inet, raw).doing(|| "open a raw socket for output")?,
+            // A kernel without IPv6 has nothing to send.
+            v6: raw_socket(AddressFamily::Inet6, raw).ok(),
+        })
+    }
+
+    pub(crate) fn send(&self, packet: &[u8], destination: IpAddr) -> io::Result<()> {
+        let flags = MsgFlags::empty();
+        match destination {
+            IpAddr::V4(v4) => {
+                let address = SockaddrIn::from(SocketAddrV4::new(v4, 0));
+                sendto(self.v4.as_raw_fd(), packet, &address, flags)?;
+            }
+            IpAddr::V6(v6) => {
+                let Some(socket) = &self.v6 else {
+                    return Err(io::Error::from(Errno::EAFNOSUPPORT));
+                };
+                let address = SockaddrIn6::from(SocketAddrV6::new(v6, 0, 0, 0));
+                sendto(socket.as_raw_fd(), packet, &address, flags)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn raw_socket(family: AddressFamily, protocol: u8) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let protocol = match protocol {
+        protocol::TCP => SockProtocol::Tcp,
+        protocol::UDP => SockProtocol::Udp,
+        protocol::ICMP => SockProtocol::Icmp,
+        protocol::ICMPV6 => SockProtocol::IcmpV6,
+        _ => SockProtocol::Raw,
+    };
+    Ok(socket(family, SockType::Raw, flags, protocol)?)
+}
