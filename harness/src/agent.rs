@@ -5,9 +5,9 @@
 //! [`run_if_asked`] first thing in `main`.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::File,
     io::{BufRead, BufReader, BufWriter, Write},
-    os::{fd::OwnedFd, unix::fs::PermissionsExt, unix::process::CommandExt},
+    os::{fd::OwnedFd, unix::process::CommandExt},
     path::Path,
     time::Instant,
 };
@@ -22,9 +22,9 @@ use crate::{
     nftnetlink::{NftSocket, TraceSocket},
     prober::{Prober, stay_on_this_cpu},
     protocol::{
-        Blind, Broken, CandidateSpec, Command, CommandFailure, Loaded, Plan, Record, StagedFile,
-        Task, VERSION,
+        Blind, Broken, CandidateSpec, Command, CommandFailure, Loaded, Plan, Record, Task, VERSION,
     },
+    root,
     sandbox::{self, Sandbox},
     sys,
 };
@@ -101,7 +101,7 @@ fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(),
         elapsed_us: micros(started),
     });
 
-    stage(&plan.candidate.files)?;
+    stage(&plan.candidate)?;
     let mut nft = lab.firewall.run(&world, NftSocket::open)?;
     let generation_before = nft.generation()?;
     let load = || load(&plan.candidate);
@@ -212,16 +212,13 @@ fn read_plan(control: &OwnedFd) -> Result<Plan, Broken> {
     }
 }
 
-fn stage(files: &[StagedFile]) -> Result<(), Broken> {
-    for file in files {
-        let write = || {
-            if let Some(folder) = file.path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            fs::write(&file.path, &file.content.0)?;
-            fs::set_permissions(&file.path, Permissions::from_mode(file.mode))
-        };
-        write().doing(|| format!("write {} in the sandbox", file.path.display()))?;
+/// Puts the candidate's files into the private root.
+fn stage(candidate: &CandidateSpec) -> Result<(), Broken> {
+    for folder in &candidate.replaced {
+        root::cover_folder(folder)?;
+    }
+    for file in &candidate.files {
+        root::write_file(&file.path, &file.content.0, file.mode)?;
     }
     Ok(())
 }

@@ -86,6 +86,9 @@ pub struct NeighbourSpec {
 /// The configuration under test, as files and the commands that load them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateSpec {
+    /// Folders that hold nothing but what is staged, whatever the machine has there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<PathBuf>,
     /// Written into the sandbox's private root before the commands run.
     pub files: Vec<StagedFile>,
     /// Run in order; the first that fails ends the run.

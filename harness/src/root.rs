@@ -32,6 +32,9 @@ const HIDDEN: &[&str] = &["boot", "home", "lost+found", "media", "mnt", "root", 
 /// Devices that programs expect; shown, not made: a user namespace may not make any.
 const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
 
+/// Holds the files that cover others, inside the private root.
+const ASIDE: &str = "/run/firedrill";
+
 /// The deepest directory that is rebuilt level by level because of mounts below it.
 const MAX_DEPTH: usize = 8;
 
@@ -89,6 +92,49 @@ pub(crate) fn enter() -> Result<(), Broken> {
     pivot_root(".", ".").doing(|| "change to the private root")?;
     umount2(".", MntFlags::MNT_DETACH).doing(|| "let the real root go")?;
     chdir("/").doing(|| "enter the private root")
+}
+
+/// Covers a folder of the private root with an empty one, made if it is not there.
+pub(crate) fn cover_folder(folder: &Path) -> Result<(), Broken> {
+    make_directory(folder)?;
+    let target = folder.to_string_lossy();
+    mount_simple(
+        "tmpfs",
+        &target,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some("mode=755"),
+    )
+    .doing(|| format!("cover {target} in the sandbox"))
+}
+
+/// Writes a file of the private root.
+///
+/// A file that the machine has there too belongs, where only one user id is mapped, to somebody
+/// unknown, and cannot be replaced; it can be covered.
+pub(crate) fn write_file(path: &Path, content: &[u8], mode: u32) -> Result<(), Broken> {
+    let doing = || format!("write {} in the sandbox", path.display());
+    let write = |path: &Path| {
+        fs::write(path, content)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    };
+    if let Some(folder) = path.parent() {
+        make_directory(folder)?;
+    }
+    let exists = path.symlink_metadata().is_ok();
+    match write(path) {
+        Ok(()) => Ok(()),
+        Err(error) if !exists => Err(Broken::new(doing(), error)),
+        Err(_) => {
+            let aside = Path::new(ASIDE);
+            make_directory(aside)?;
+            let number = fs::read_dir(aside).map_or(0, Iterator::count);
+            let cover = aside.join(number.to_string());
+            write(&cover).doing(doing)?;
+            let (source, target) = (cover.to_string_lossy(), path.to_string_lossy());
+            mount_simple(&source, &target, None, MsFlags::MS_BIND, None).doing(doing)
+        }
+    }
 }
 
 struct Builder {

@@ -1,0 +1,67 @@
+//! Packets in words.
+
+use std::net::IpAddr;
+
+use firedrill_harness::{
+    packet::{Packet, Transport},
+    protocol::{Origin, Probe},
+};
+
+use crate::scenario::{Family, Scenario, icmp_name};
+
+/// `TCP 198.51.100.7:32768 -> 192.0.2.10:443 syn, on the wire of eth0`.
+#[must_use]
+pub fn probe(scenario: &Scenario, probe: &Probe) -> String {
+    let place = match probe.from {
+        Origin::Wire(interface) => scenario
+            .firewall
+            .interfaces
+            .get(interface)
+            .map_or_else(String::new, |interface| format!(", in through {}", interface.name)),
+        Origin::Firewall => ", sent by the firewall".to_owned(),
+    };
+    format!("{}{place}", packet(&probe.packet))
+}
+
+/// `TCP 198.51.100.7:32768 -> 192.0.2.10:443 syn`.
+#[must_use]
+pub fn packet(packet: &Packet) -> String {
+    let (source, destination) = (packet.source, packet.destination);
+    match &packet.transport {
+        Transport::Tcp { sport, dport, flags } => format!(
+            "TCP {} -> {} {}",
+            endpoint(source, *sport),
+            endpoint(destination, *dport),
+            flag_names(*flags)
+        ),
+        Transport::Udp { sport, dport } => {
+            format!("UDP {} -> {}", endpoint(source, *sport), endpoint(destination, *dport))
+        }
+        Transport::Icmp { kind, code, .. } => {
+            let (protocol, family) = if source.is_ipv6() {
+                ("ICMPv6", Family::Ipv6)
+            } else {
+                ("ICMP", Family::Ipv4)
+            };
+            let name = icmp_name(family, *kind)
+                .map_or_else(|| format!("type {kind}"), str::to_owned);
+            let code = if *code == 0 { String::new() } else { format!(" code {code}") };
+            format!("{protocol} {source} -> {destination} {name}{code}")
+        }
+    }
+}
+
+fn endpoint(address: IpAddr, port: u16) -> String {
+    std::net::SocketAddr::new(address, port).to_string()
+}
+
+fn flag_names(flags: u8) -> String {
+    const NAMES: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
+    let names: Vec<&str> = NAMES
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| flags & (1 << bit) != 0)
+        .map(|(_, name)| *name)
+        .collect();
+    if names.is_empty() { "no flags".to_owned() } else { names.join(",") }
+}

@@ -1,0 +1,396 @@
+//! nftables: one main file for `nft -f`, with the files it includes.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use firedrill_harness::protocol::{Bytes, CandidateSpec, Command, StagedFile};
+use glob::{MatchOptions, Pattern};
+use sha2::{Digest, Sha256};
+
+use super::{PrepareError, Prepared};
+
+/// nft itself follows no more levels (`MAX_INCLUDE_DEPTH`, src/parser_bison.y).
+const MAX_INCLUDE_DEPTH: usize = 16;
+
+/// The most that all files of a candidate may have together, in bytes.
+const MAX_TOTAL_BYTES: usize = 256 << 20;
+
+/// Where nft looks for includes by itself (`nft --help`).
+const DEFAULT_INCLUDE_FOLDER: &str = "/etc";
+
+/// Reads the candidate and everything it includes. `files` maps absolute paths of the sandbox to files
+/// and folders on disk.
+///
+/// The candidate is loaded from its own folder: `include "./x.nft"` and `include "x.nft"` both find
+/// their file beside it, as they do for `cd FOLDER; nft -I . -f FILE`.
+pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepared, PrepareError> {
+    let inside = absolute(path).map_err(|error| problem(path, &error))?;
+    let folder = inside.parent().unwrap_or(Path::new("/")).to_owned();
+    let mut reader = Reader {
+        mapped: mapped_files(files)?,
+        folder: folder.clone(),
+        staged: BTreeMap::new(),
+        total: 0,
+    };
+    reader.mapped.insert(inside.clone(), path.to_owned());
+    reader.read(&inside, path, 0)?;
+    for (inside, outside) in reader.mapped.clone() {
+        reader.read(&inside, &outside, 0)?;
+    }
+
+    let mut hash = Sha256::new();
+    let mut shown = Vec::new();
+    let mut staged = Vec::new();
+    for (inside, (outside, content)) in reader.staged {
+        let name = inside.strip_prefix(&folder).unwrap_or(&inside);
+        // Lengths keep the boundaries between names and contents apart.
+        let name = name.to_string_lossy();
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name.as_bytes());
+        hash.update((content.len() as u64).to_be_bytes());
+        hash.update(&content);
+        shown.push((inside.clone(), outside));
+        staged.push(StagedFile {
+            path: inside,
+            content: Bytes(content),
+            mode: 0o644,
+        });
+    }
+    // Longer paths first, so that none is replaced inside another.
+    shown.sort_by_key(|(inside, _)| std::cmp::Reverse(inside.as_os_str().len()));
+    let text = |path: &Path| {
+        path.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| PrepareError {
+                path: path.to_owned(),
+                why: "its path is not valid UTF-8".to_owned(),
+            })
+    };
+    let arguments = ["nft".to_owned(), "-I".to_owned(), text(&folder)?];
+    Ok(Prepared {
+        spec: CandidateSpec {
+            files: staged,
+            load: vec![Command {
+                argv: [&arguments[..], &["-f".to_owned(), text(&inside)?]].concat(),
+                cwd: folder,
+            }],
+            list: list_command(),
+            replaced: files
+                .iter()
+                .filter(|(_, outside)| outside.is_dir())
+                .map(|(inside, _)| inside.clone())
+                .collect(),
+        },
+        path: path.to_owned(),
+        hash: hex(&hash.finalize()),
+        shown,
+    })
+}
+
+/// Lists the ruleset with handles, without the elements of named sets.
+fn list_command() -> Command {
+    Command {
+        argv: ["nft", "-t", "-a", "list", "ruleset"]
+            .map(str::to_owned)
+            .to_vec(),
+        cwd: PathBuf::from("/"),
+    }
+}
+
+struct Reader {
+    /// Sandbox path → path on disk, for files that are not at the same path in both.
+    mapped: BTreeMap<PathBuf, PathBuf>,
+    /// The candidate's folder.
+    folder: PathBuf,
+    /// Sandbox path → path as the user knows it, content.
+    staged: BTreeMap<PathBuf, (PathBuf, Vec<u8>)>,
+    total: usize,
+}
+
+impl Reader {
+    fn read(&mut self, inside: &Path, outside: &Path, depth: usize) -> Result<(), PrepareError> {
+        if self.staged.contains_key(inside) || depth > MAX_INCLUDE_DEPTH {
+            // A cycle, or a depth that nft will refuse in its own words.
+            return Ok(());
+        }
+        let content = fs::read(outside).map_err(|error| problem(outside, &error))?;
+        self.total += content.len();
+        if self.total > MAX_TOTAL_BYTES {
+            return Err(PrepareError {
+                path: outside.to_owned(),
+                why: format!(
+                    "with it the candidate has more than {} MiB",
+                    MAX_TOTAL_BYTES >> 20
+                ),
+            });
+        }
+        let included = includes(&String::from_utf8_lossy(&content));
+        self.staged
+            .insert(inside.to_owned(), (outside.to_owned(), content));
+        let shown_folder = outside.parent().unwrap_or(Path::new("")).to_owned();
+        for pattern in included {
+            for (inside, outside) in self.find(&pattern, &shown_folder) {
+                self.read(&inside, &outside, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that an include means, as (sandbox path, path to show). None is no error here: nft
+    /// says what is missing, and where.
+    fn find(&self, pattern: &str, shown_folder: &Path) -> Vec<(PathBuf, PathBuf)> {
+        let wanted = Path::new(pattern);
+        let folders: Vec<PathBuf> = if wanted.is_absolute() {
+            vec![PathBuf::from("/")]
+        } else if pattern.starts_with("./") || pattern.starts_with("../") {
+            vec![self.folder.clone()]
+        } else {
+            vec![self.folder.clone(), PathBuf::from(DEFAULT_INCLUDE_FOLDER)]
+        };
+        for folder in folders {
+            let inside = lexical(&folder.join(wanted));
+            let mut found: BTreeMap<PathBuf, PathBuf> = self
+                .mapped
+                .iter()
+                .filter(|(mapped, _)| matches(&inside, mapped))
+                .map(|(mapped, outside)| (mapped.clone(), outside.clone()))
+                .collect();
+            for file in files_matching(&inside) {
+                // Shown as the user would reach it, when it is beside the including file.
+                let shown = file.strip_prefix(&self.folder).map_or_else(
+                    |_| file.clone(),
+                    |below| shown_folder_of(shown_folder, &self.folder, below),
+                );
+                found.entry(file).or_insert(shown);
+            }
+            if !found.is_empty() {
+                return found.into_iter().collect();
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// The name of a file below the candidate's folder, in the spelling in which the user named the
+/// including file.
+fn shown_folder_of(shown_folder: &Path, folder: &Path, below: &Path) -> PathBuf {
+    let spelled = shown_folder.join(below);
+    match (absolute(&spelled), folder.join(below)) {
+        (Ok(reached), wanted) if reached == wanted => spelled,
+        (_, wanted) => wanted,
+    }
+}
+
+/// Every regular file behind the `files:` of a scenario.
+fn mapped_files(files: &[(PathBuf, PathBuf)]) -> Result<BTreeMap<PathBuf, PathBuf>, PrepareError> {
+    let mut mapped = BTreeMap::new();
+    let mut pending: Vec<(PathBuf, PathBuf)> = files.to_vec();
+    while let Some((inside, outside)) = pending.pop() {
+        let metadata = fs::metadata(&outside).map_err(|error| problem(&outside, &error))?;
+        if !metadata.is_dir() {
+            mapped.insert(inside, outside);
+            continue;
+        }
+        let entries = fs::read_dir(&outside).map_err(|error| problem(&outside, &error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| problem(&outside, &error))?;
+            // A link to a folder could lead round in a circle.
+            let kind = entry
+                .file_type()
+                .map_err(|error| problem(&entry.path(), &error))?;
+            if !kind.is_symlink() || entry.path().is_file() {
+                pending.push((inside.join(entry.file_name()), entry.path()));
+            }
+        }
+    }
+    Ok(mapped)
+}
+
+/// The quoted names behind the `include` statements of a file, in order.
+fn includes(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    let mut after_include = false;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            '"' => {
+                let quoted = &rest[1..];
+                let end = quoted.find('"').unwrap_or(quoted.len());
+                if after_include {
+                    found.push(quoted[..end].to_owned());
+                }
+                after_include = false;
+                (end + 2).min(rest.len())
+            }
+            _ if first.is_alphanumeric() || first == '_' => {
+                let end = rest
+                    .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+                    .unwrap_or(rest.len());
+                after_include = &rest[..end] == "include";
+                end
+            }
+            _ => {
+                after_include &= first == ' ' || first == '\t';
+                first.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    found
+}
+
+/// Wildcards as nft reads them: hidden files are not meant, and a `*` stays within its folder.
+const WILDCARDS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// The files on disk that an absolute pattern means, sorted.
+fn files_matching(pattern: &Path) -> Vec<PathBuf> {
+    glob::glob_with(&pattern.to_string_lossy(), WILDCARDS)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|path| path.is_file())
+        .collect()
+}
+
+/// Whether an absolute pattern means this absolute path.
+fn matches(pattern: &Path, path: &Path) -> bool {
+    Pattern::new(&pattern.to_string_lossy())
+        .is_ok_and(|pattern| pattern.matches_path_with(path, WILDCARDS))
+}
+
+/// An absolute path without `.` and `..`, its folder free of links: where the file is in the sandbox.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it does not name a file"))?;
+    Ok(fs::canonicalize(folder)?.join(name))
+}
+
+/// Takes `.` and `..` out of an absolute path by its text alone.
+fn lexical(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
+}
+
+fn problem(path: &Path, error: &io::Error) -> PrepareError {
+    PrepareError {
+        path: path.to_owned(),
+        why: error.to_string(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn includes_are_found_outside_comments_and_strings() {
+        let text = r#"
+            #!/usr/sbin/nft -f
+            include "/etc/nft.d/*.nft"   # include "commented.nft"
+            define x = 3
+            table inet t { chain c { comment "include \"no\"" ; log prefix "include " ; } }
+            include	"./b.nft"; include "c.nft"
+            included "not"
+        "#;
+        assert_eq!(includes(text), ["/etc/nft.d/*.nft", "./b.nft", "c.nft"]);
+    }
+
+    #[test]
+    fn a_candidate_brings_the_files_it_includes() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("conf.d")).unwrap();
+        fs::write(
+            at("main.nft"),
+            "include \"./conf.d/*.nft\"\ninclude \"missing.nft\"\n",
+        )
+        .unwrap();
+        fs::write(at("conf.d/a.nft"), "include \"./main.nft\"\n").unwrap();
+        fs::write(at("conf.d/.hidden.nft"), "").unwrap();
+        let prepared = prepare(&at("main.nft"), &[]).unwrap();
+        let names: Vec<_> = prepared
+            .spec
+            .files
+            .iter()
+            .map(|file| {
+                file.path
+                    .strip_prefix(folder.path().canonicalize().unwrap())
+                    .unwrap()
+            })
+            .collect();
+        assert_eq!(names, [Path::new("conf.d/a.nft"), Path::new("main.nft")]);
+    }
+
+    #[test]
+    fn mapped_files_stand_in_for_absolute_includes() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("d")).unwrap();
+        fs::write(at("main.nft"), "include \"/etc/firedrill-test.d/*.nft\"\n").unwrap();
+        fs::write(at("d/x.nft"), "# x\n").unwrap();
+        let files = [(PathBuf::from("/etc/firedrill-test.d"), at("d"))];
+        let prepared = prepare(&at("main.nft"), &files).unwrap();
+        assert!(
+            prepared
+                .spec
+                .files
+                .iter()
+                .any(|file| file.path == Path::new("/etc/firedrill-test.d/x.nft")
+                    && file.content.0 == b"# x\n")
+        );
+    }
+
+    #[test]
+    fn the_hash_changes_with_an_included_file_and_not_with_the_folder() {
+        let hash = |content: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("main.nft"), "include \"./b.nft\"\n").unwrap();
+            fs::write(folder.path().join("b.nft"), content).unwrap();
+            prepare(&folder.path().join("main.nft"), &[]).unwrap().hash
+        };
+        assert_eq!(hash("# one"), hash("# one"));
+        assert_ne!(hash("# one"), hash("# two"));
+    }
+
+    #[test]
+    fn messages_name_files_as_the_user_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("main.nft");
+        fs::write(&path, "x").unwrap();
+        let prepared = prepare(&path, &[]).unwrap();
+        let inside = folder.path().canonicalize().unwrap().join("main.nft");
+        let message = format!("{}:1:1-1: Error: syntax error", inside.display());
+        let expected = format!("{}:1:1-1: Error: syntax error", path.display());
+        assert_eq!(prepared.translate(&message), expected);
+    }
+}

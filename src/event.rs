@@ -1,0 +1,152 @@
+//! What happens in a run, as data: the only thing between the runner and the reporters. The runner
+//! prints nothing; a reporter decides nothing.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    exit::Exit,
+    scenario::{Case, Scenario},
+    verdict::{Judgement, Outcome},
+};
+
+/// Something that happened. Scenarios finish in the order in which they were selected.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The run begins.
+    Started {
+        /// How many scenarios there are.
+        scenarios: usize,
+        /// How many cases they have together.
+        cases: usize,
+    },
+    /// A scenario is through.
+    Finished(Box<ScenarioRecord>),
+    /// The run is over.
+    Ended(Summary),
+}
+
+/// Everything known of one scenario's run.
+#[derive(Debug, Clone)]
+pub struct ScenarioRecord {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// The candidate it was run against.
+    pub candidate: CandidateRecord,
+    /// One per selected case, in the scenario's order.
+    pub cases: Vec<CaseRecord>,
+    /// Why the whole scenario could not be run, if so; its cases are inconclusive then.
+    pub error: Option<ScenarioError>,
+    /// Kernel release under which it ran, if it came so far.
+    pub kernel: Option<String>,
+    /// What the candidate's programs printed while they loaded it.
+    pub output: String,
+    /// Wall clock of the scenario, in microseconds.
+    pub duration_us: u64,
+}
+
+/// A candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateRecord {
+    /// The main file as the user named it.
+    pub path: PathBuf,
+    /// SHA-256 over all its files, in hexadecimal; empty if they could not be read.
+    pub hash: String,
+}
+
+/// Everything known of one case.
+#[derive(Debug, Clone)]
+pub struct CaseRecord {
+    /// The case.
+    pub case: Case,
+    /// The packet, for people.
+    pub packet: String,
+    /// The judgement.
+    pub judgement: Judgement,
+    /// From sending to the last look, in microseconds.
+    pub duration_us: u64,
+}
+
+/// Why a scenario could not be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScenarioError {
+    /// The user's input is at fault: a file that cannot be read, a candidate that its own program
+    /// refuses.
+    Input(String),
+    /// The lab is at fault, or the machine.
+    Lab(String),
+}
+
+/// The totals of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Scenarios run.
+    pub scenarios: usize,
+    /// Cases by outcome.
+    pub pass: usize,
+    /// See `pass`.
+    pub fail: usize,
+    /// See `pass`.
+    pub inconclusive: usize,
+    /// See `pass`.
+    pub skipped: usize,
+    /// Scenarios that could not be run because of the user's input.
+    pub bad_input: usize,
+    /// Scenarios that could not be run because of the lab.
+    pub broken: usize,
+    /// Wall clock, in microseconds.
+    pub duration_us: u64,
+}
+
+impl ScenarioRecord {
+    /// How many of its cases have this outcome.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.cases.iter().filter(|case| case.judgement.outcome == outcome).count()
+    }
+}
+
+impl ScenarioError {
+    /// What to tell.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Input(message) | Self::Lab(message) => message,
+        }
+    }
+}
+
+impl Summary {
+    /// Adds a scenario.
+    pub fn add(&mut self, record: &ScenarioRecord) {
+        self.scenarios += 1;
+        self.pass += record.count(Outcome::Pass);
+        self.fail += record.count(Outcome::Fail);
+        self.inconclusive += record.count(Outcome::Inconclusive);
+        self.skipped += record.count(Outcome::Skipped);
+        match record.error {
+            Some(ScenarioError::Input(_)) => self.bad_input += 1,
+            Some(ScenarioError::Lab(_)) => self.broken += 1,
+            None => {}
+        }
+    }
+
+    /// Cases in all.
+    #[must_use]
+    pub fn cases(&self) -> usize {
+        self.pass + self.fail + self.inconclusive + self.skipped
+    }
+
+    /// The exit status of the run: bad input first, then proven failures, then what could not be told.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        if self.bad_input > 0 || self.cases() == 0 {
+            Exit::BadInput
+        } else if self.fail > 0 {
+            Exit::Failed
+        } else if self.inconclusive > 0 || self.broken > 0 {
+            Exit::Inconclusive
+        } else {
+            Exit::Success
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The way of a packet through the ruleset, read from the kernel's trace.
+
+use firedrill_harness::{
+    TRACE_TABLE,
+    packet::{Packet, Relation, Seen, relate},
+    protocol::{Trace, TraceEvent, TraceKind, TraceVerdict},
+};
+
+use crate::{
+    dialect::listing::Ruleset,
+    verdict::{Chain, Decider, Rule},
+};
+
+/// One walk through a base chain and the chains it jumps to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run<'a> {
+    /// The base chain.
+    pub chain: Chain,
+    /// Its events, in order.
+    pub events: Vec<&'a TraceEvent>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The packet went on.
+    Accept(Decider),
+    /// The packet was thrown away here.
+    Drop(Decider),
+    /// The packet was handed to somebody else.
+    HandedOver(&'static str),
+    /// The trace says nothing final.
+    Open,
+}
+
+/// Whether the trace shows the probe at all, and its runs through chains that are not the harness's
+/// own, in order.
+#[must_use]
+pub fn runs<'a>(trace: &'a Trace, probe: &Packet) -> (bool, Vec<Run<'a>>) {
+    // The kernel numbers packets by where they are in memory, which is used again; so a number only
+    // means the packet whose headers came with it last.
+    let mut entered = false;
+    let mut open: Vec<(u32, Run<'a>)> = Vec::new();
+    let mut finished: Vec<Run<'a>> = Vec::new();
+    for event in &trace.events {
+        if let Some(packet) = &event.packet {
+            let is_probe =
+                Seen::parse(&packet.0).is_some_and(|seen| relate(probe, &seen) == Relation::Itself);
+            if let Some(position) = open.iter().position(|(id, _)| *id == event.id) {
+                finished.push(open.remove(position).1);
+            }
+            entered |= is_probe;
+            if is_probe && event.table != TRACE_TABLE {
+                let run = Run {
+                    chain: chain(event),
+                    events: Vec::new(),
+                };
+                open.push((event.id, run));
+            }
+        }
+        if let Some((_, run)) = open.iter_mut().find(|(id, _)| *id == event.id) {
+            run.events.push(event);
+        }
+    }
+    finished.extend(open.into_iter().map(|(_, run)| run));
+    (entered, finished)
+}
+
+impl Run<'_> {
+    /// What the run came to.
+    #[must_use]
+    pub fn end(&self, ruleset: &Ruleset) -> End {
+        let mut end = End::Open;
+        for event in &self.events {
+            let decider = || match (event.kind, event.handle) {
+                (TraceKind::Rule, Some(handle)) => {
+                    let chain = chain(event);
+                    let text = ruleset.rule(&chain, handle).map(str::to_owned);
+                    Decider::Rule(Rule {
+                        chain,
+                        handle,
+                        text,
+                    })
+                }
+                _ => Decider::Policy(chain(event)),
+            };
+            match &event.verdict {
+                TraceVerdict::Drop => end = End::Drop(decider()),
+                TraceVerdict::Accept => end = End::Accept(decider()),
+                TraceVerdict::Queue => end = End::HandedOver("a queue"),
+                TraceVerdict::Stolen => end = End::HandedOver("another part of the kernel"),
+                TraceVerdict::Other(_) => end = End::HandedOver("something unknown"),
+                TraceVerdict::Continue
+                | TraceVerdict::Break
+                | TraceVerdict::Jump(_)
+                | TraceVerdict::Goto(_)
+                | TraceVerdict::Return => {}
+            }
+        }
+        end
+    }
+}
+
+fn chain(event: &TraceEvent) -> Chain {
+    Chain {
+        family: event.family.clone(),
+        table: event.table.clone(),
+        name: event.chain.clone(),
+    }
+}
+
+/// The hooks at which a filter decides who may pass, in the order in which they are passed.
+const DECIDING_HOOKS: [&str; 3] = ["input", "forward", "output"];
+
+/// Who let an accepted packet pass: the last rule that said so in a filter chain at the input, forward
+/// or output hook; without one, the last policy there.
+#[must_use]
+pub fn who_accepted(runs: &[Run<'_>], ruleset: &Ruleset) -> Decider {
+    let mut by_policy = None;
+    let mut by_rule = None;
+    for run in runs {
+        let decides = ruleset
+            .chain(&run.chain)
+            .and_then(|chain| chain.base.as_ref())
+            .is_some_and(|base| {
+                base.kind == "filter" && DECIDING_HOOKS.contains(&base.hook.as_str())
+            });
+        if !decides {
+            continue;
+        }
+        match run.end(ruleset) {
+            End::Accept(decider @ Decider::Rule(_)) => by_rule = Some(decider),
+            End::Accept(decider) => by_policy = Some(decider),
+            End::Drop(_) | End::HandedOver(_) | End::Open => {}
+        }
+    }
+    by_rule.or(by_policy).unwrap_or(Decider::NoChain)
+}

@@ -1,0 +1,265 @@
+//! Runs selected scenarios, each in a lab of its own, and emits events. It prints nothing and judges
+//! nothing itself.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
+
+use firedrill_harness::{
+    launcher::{LaunchError, Session, embedded},
+    protocol::{Blind, CommandFailure, Loaded, Plan, Probe, Record, Task},
+};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    describe,
+    dialect::{self, Prepared, listing::Ruleset},
+    event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
+    judge::{self, Setting},
+    plan,
+    scenario::{Candidate, Case, Scenario},
+    verdict::{Inconclusive, Judgement},
+};
+
+/// Some cases of a scenario, to be run.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Indices into [`Scenario::cases`], ascending, at least one.
+    pub cases: Vec<usize>,
+}
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many labs stand at the same time, at least one.
+    pub jobs: usize,
+    /// Run against this candidate instead of the scenarios' own.
+    pub candidate: Option<PathBuf>,
+    /// Take one of the harness's senses away.
+    pub blind: Option<Blind>,
+}
+
+/// Runs everything that was selected; events come in the order of `selected`.
+///
+/// Must be called inside a tokio runtime with I/O enabled.
+pub async fn run(
+    selected: Vec<Selected>,
+    options: Options,
+    mut emit: impl FnMut(Event),
+) -> Summary {
+    let started = Instant::now();
+    emit(Event::Started {
+        scenarios: selected.len(),
+        cases: selected.iter().map(|selected| selected.cases.len()).sum(),
+    });
+    let slots = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let options = Arc::new(options);
+    let mut tasks = JoinSet::new();
+    for (number, selected) in selected.into_iter().enumerate() {
+        let (slots, options) = (Arc::clone(&slots), Arc::clone(&options));
+        tasks.spawn(async move {
+            // The semaphore is never closed.
+            let _slot = slots.acquire_owned().await;
+            (number, run_scenario(&selected, &options).await)
+        });
+    }
+    let mut summary = Summary::default();
+    let mut waiting = BTreeMap::new();
+    let mut next = 0;
+    while let Some(finished) = tasks.join_next().await {
+        match finished {
+            Ok((number, record)) => {
+                waiting.insert(number, record);
+            }
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        }
+        while let Some(record) = waiting.remove(&next) {
+            next += 1;
+            summary.add(&record);
+            emit(Event::Finished(Box::new(record)));
+        }
+    }
+    summary.duration_us = micros(started);
+    emit(Event::Ended(summary));
+    summary
+}
+
+/// Runs one scenario in a lab of its own.
+pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRecord {
+    let started = Instant::now();
+    let scenario = &selected.scenario;
+    let cases: Vec<&Case> = selected.cases.iter().map(|index| &scenario.cases[*index]).collect();
+    let mut collector = Collector {
+        judgements: Vec::with_capacity(cases.len()),
+        kernel: None,
+        output: String::new(),
+    };
+    let mut firewall = scenario.firewall.clone();
+    if let Some(path) = &options.candidate {
+        firewall.candidate = Candidate::Nftables(path.clone());
+    }
+    let mut candidate = CandidateRecord {
+        path: firewall.candidate.path().to_owned(),
+        hash: String::new(),
+    };
+    let mut probes = Vec::new();
+    let error = match dialect::prepare(&firewall) {
+        Err(error) => Some(ScenarioError::Input(error.to_string())),
+        Ok(prepared) => {
+            candidate.hash.clone_from(&prepared.hash);
+            let mut plan = plan::plan(scenario, &prepared, &cases);
+            plan.blind = options.blind;
+            let result = collector.collect(scenario, &cases, &plan, &prepared).await;
+            if let Task::Probe(planned) = plan.task {
+                probes = planned;
+            }
+            result.err()
+        }
+    };
+    let mut judged = collector.judgements.into_iter();
+    let unreached = || {
+        let why = error.as_ref().map_or("the run ended before this case", ScenarioError::message);
+        // The first line is enough here; the scenario's error has all of it.
+        let line = why.lines().next().unwrap_or_default().to_owned();
+        (judge::inconclusive(Inconclusive::Cut(line)), 0)
+    };
+    let records = cases
+        .iter()
+        .enumerate()
+        .map(|(position, case)| {
+            let (judgement, duration_us) = judged.next().unwrap_or_else(unreached);
+            CaseRecord {
+                case: (*case).clone(),
+                packet: probes
+                    .get(position)
+                    .map_or_else(String::new, |probe| describe::probe(scenario, probe)),
+                judgement,
+                duration_us,
+            }
+        })
+        .collect();
+    ScenarioRecord {
+        scenario: Arc::clone(scenario),
+        candidate,
+        cases: records,
+        error,
+        kernel: collector.kernel,
+        output: collector.output,
+        duration_us: micros(started),
+    }
+}
+
+/// Turns an agent's records into judgements.
+struct Collector {
+    judgements: Vec<(Judgement, u64)>,
+    kernel: Option<String>,
+    output: String,
+}
+
+impl Collector {
+    async fn collect(
+        &mut self,
+        scenario: &Scenario,
+        cases: &[&Case],
+        plan: &Plan,
+        prepared: &Prepared,
+    ) -> Result<(), ScenarioError> {
+        let lost = |error: LaunchError| ScenarioError::Lab(error.to_string());
+        let mut session = embedded::start(plan).await.map_err(lost)?;
+        let (loaded, ruleset) = self.until_listed(&mut session, prepared).await?;
+        let probes: &[Probe] = match &plan.task {
+            Task::Probe(probes) => probes,
+            Task::Shell(_) => &[],
+        };
+        loop {
+            match session.next().await.map_err(lost)? {
+                Record::Evidence(evidence) => {
+                    let position = self.judgements.len();
+                    let (Some(case), Some(probe)) = (cases.get(position), probes.get(position))
+                    else {
+                        return Err(out_of_order());
+                    };
+                    if evidence.probe != probe.id {
+                        return Err(out_of_order());
+                    }
+                    let setting = Setting { lab: &plan.lab, loaded: &loaded, ruleset: &ruleset };
+                    let judgement = judge::judge(scenario, case, probe, &evidence, setting);
+                    self.judgements.push((judgement, evidence.duration_us));
+                }
+                Record::Done { generation, .. } => {
+                    if self.judgements.len() != cases.len() {
+                        return Err(out_of_order());
+                    }
+                    // Somebody changed the rules while they were probed: nothing holds.
+                    if generation != loaded.generation_probed {
+                        for (judgement, _) in &mut self.judgements {
+                            *judgement = judge::inconclusive(Inconclusive::RulesetChanged);
+                        }
+                    }
+                    return Ok(());
+                }
+                Record::Broken(broken) => return Err(ScenarioError::Lab(broken.to_string())),
+                Record::LoadFailed(_)
+                | Record::Lab { .. }
+                | Record::Loaded(_)
+                | Record::Ruleset { .. } => return Err(out_of_order()),
+            }
+        }
+    }
+
+    /// Reads up to the listing of the loaded ruleset.
+    async fn until_listed(
+        &mut self,
+        session: &mut Session,
+        prepared: &Prepared,
+    ) -> Result<(Loaded, Ruleset), ScenarioError> {
+        let mut loaded = None;
+        loop {
+            let record =
+                session.next().await.map_err(|error| ScenarioError::Lab(error.to_string()))?;
+            match record {
+                Record::Lab { kernel, .. } => self.kernel = Some(kernel),
+                Record::Loaded(record) => {
+                    self.output = prepared.translate(&record.output);
+                    loaded = Some(record);
+                }
+                Record::Ruleset { listing } => {
+                    let loaded = loaded.ok_or_else(out_of_order)?;
+                    return Ok((loaded, Ruleset::parse(&listing)));
+                }
+                Record::LoadFailed(failure) => return Err(load_failed(&failure, prepared)),
+                Record::Broken(broken) => return Err(ScenarioError::Lab(broken.to_string())),
+                Record::Evidence(_) | Record::Done { .. } => return Err(out_of_order()),
+            }
+        }
+    }
+}
+
+/// What to tell of a candidate that did not load.
+#[must_use]
+pub fn load_failed(failure: &CommandFailure, prepared: &Prepared) -> ScenarioError {
+    let program = failure.argv.first().map_or("", String::as_str);
+    if failure.missing {
+        return ScenarioError::Lab(format!(
+            "could not load the candidate: there is no program `{program}` on this machine\n\
+             (on Debian and Ubuntu: apt-get install {})",
+            dialect::package_of(program)
+        ));
+    }
+    let said = if failure.stderr.trim().is_empty() { &failure.stdout } else { &failure.stderr };
+    ScenarioError::Input(format!(
+        "{program} refuses the candidate {} ({})\n{}",
+        prepared.path.display(),
+        failure.status,
+        prepared.translate(said).trim_end()
+    ))
+}
+
+fn out_of_order() -> ScenarioError {
+    ScenarioError::Lab("the sandbox sent its records in an impossible order".to_owned())
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
