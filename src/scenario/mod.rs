@@ -1,8 +1,31 @@
 //! A scenario: one YAML file, read strictly into types that cannot be wrong.
 //!
 //! [`model`] holds the types; everything else in this module turns text into them or says, for every
-//! problem of the file at once, where it is and what to do about it.
+//! problem of the file at once, where it is and what to do about it:
+//!
+//! 1. `load` finds the files, `files` reads them;
+//! 2. `yaml` turns a text into a `tree` whose nodes know their place in a `source`;
+//! 3. `include` merges shared parts into the tree;
+//! 4. `read` checks the tree against `shape` and `words` and builds the model;
+//! 5. [`Problems`] shows what is wrong, [`json_schema`] tells editors what is right.
 
+mod files;
+mod include;
+mod load;
 mod model;
+mod problem;
+mod read;
+mod schema;
+mod shape;
+mod source;
+mod tree;
+mod words;
+mod yaml;
 
+#[cfg(test)]
+mod tests;
+
+pub use load::{load, parse};
 pub use model::*;
+pub use problem::{Problem, Problems};
+pub use schema::json_schema;

@@ -1,0 +1,264 @@
+//! Paths to scenarios: finds the files, reads each, and shows the problems of all of them at once.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Scenario, files, include,
+    problem::{Problem, Problems},
+    read,
+    source::Sources,
+    words::quote,
+};
+
+/// The folder that names of scenarios start from.
+const HOME: &str = "scenarios";
+/// What the name of a shared part begins with.
+const PART: char = '_';
+
+/// A scenario file that was found.
+struct Found {
+    id: String,
+    file: PathBuf,
+}
+
+/// Reads every scenario in these files and folders.
+///
+/// Folders are searched for `*.yaml` and `*.yml`, except for hidden files and shared parts (whose
+/// names begin with `_`). The scenarios come in the order of the paths given, those of a folder
+/// sorted by name.
+///
+/// # Errors
+///
+/// All problems of all files: unreadable or malformed files, a folder without a scenario, two files
+/// with one identity.
+pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, Problems> {
+    let mut problems = Vec::new();
+    if paths.is_empty() {
+        problems.push(Problem::general("no scenario file or folder was named"));
+    }
+    let mut found = Vec::new();
+    for path in paths {
+        match find(path) {
+            Ok(files) => found.extend(files),
+            Err(more) => problems.extend(more),
+        }
+    }
+    let found = distinct(found, &mut problems);
+    let mut scenarios = Vec::new();
+    for Found { id, file } in found {
+        match read_file(&file, &id) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(more) => problems.extend(more.into_vec()),
+        }
+    }
+    if problems.is_empty() {
+        Ok(scenarios)
+    } else {
+        Err(Problems::new(problems))
+    }
+}
+
+/// Reads one scenario from a text; `file` is what messages call it, and what its relative paths
+/// start from.
+///
+/// # Errors
+///
+/// All problems of the text and of the parts that it includes.
+pub fn parse(text: &str, file: &Path, id: &str) -> Result<Scenario, Problems> {
+    if let Err(why) = files::check_size(text) {
+        let problem = Problem::general(format!("{} {why}", show(file)));
+        return Err(Problems::new(vec![problem]));
+    }
+    let mut sources = Sources::default();
+    let number = sources.add(file, text);
+    let finish = |sources: &Sources, drafts: Vec<super::problem::Draft>| {
+        let problems = drafts.into_iter().map(|draft| draft.finish(sources));
+        Problems::new(problems.collect())
+    };
+    let merged = match include::document(&mut sources, number) {
+        Ok(merged) => merged,
+        Err(drafts) => return Err(finish(&sources, drafts)),
+    };
+    let about = read::About {
+        id,
+        file: number,
+        incomplete: merged.incomplete,
+    };
+    let mut drafts = merged.problems;
+    match read::scenario(&sources, &merged.root, &about) {
+        Ok(scenario) if drafts.is_empty() => return Ok(scenario),
+        Ok(_) => {}
+        Err(more) => drafts.extend(more),
+    }
+    Err(finish(&sources, drafts))
+}
+
+fn read_file(file: &Path, id: &str) -> Result<Scenario, Problems> {
+    match files::read_text(file) {
+        Ok(text) => parse(&text, file, id),
+        Err(why) => {
+            let problem = Problem::general(format!("the scenario {} {why}", show(file)));
+            Err(Problems::new(vec![problem]))
+        }
+    }
+}
+
+fn show(path: &Path) -> String {
+    quote(&path.to_string_lossy())
+}
+
+/// The scenario files of one path that was given.
+fn find(path: &Path) -> Result<Vec<Found>, Vec<Problem>> {
+    let is_folder = match fs::metadata(path) {
+        Ok(metadata) => metadata.is_dir(),
+        Err(error) => {
+            let why = files::reason(&error);
+            return Err(vec![Problem::general(format!("{} {why}", show(path)))]);
+        }
+    };
+    if !is_folder {
+        if is_part(path) {
+            let message = format!("{} is a shared part, not a scenario", show(path));
+            return Err(vec![Problem::general(message).help(
+                "files whose names begin with `_` are only there to be included",
+            )]);
+        }
+        let id = identity_of_file(path).ok_or_else(|| vec![not_utf8(path)])?;
+        let file = path.to_path_buf();
+        return Ok(vec![Found { id, file }]);
+    }
+    let mut walk = Walk {
+        root: path,
+        found: Vec::new(),
+        problems: Vec::new(),
+        seen: HashSet::new(),
+    };
+    walk.folder(path);
+    if walk.found.is_empty() && walk.problems.is_empty() {
+        let problem = Problem::general(format!("there is no scenario in {}", show(path))).help(
+            "a scenario is a file `*.yaml` or `*.yml` whose name does not begin with `_` or `.`",
+        );
+        walk.problems.push(problem);
+    }
+    if walk.problems.is_empty() {
+        Ok(walk.found)
+    } else {
+        Err(walk.problems)
+    }
+}
+
+fn not_utf8(path: &Path) -> Problem {
+    Problem::general(format!("the name of {} is not UTF-8 text", show(path)))
+}
+
+fn is_part(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with(PART)
+}
+
+/// Below the nearest folder called `scenarios`, or the bare name.
+fn identity_of_file(path: &Path) -> Option<String> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let home = absolute
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.file_name().is_some_and(|name| name == HOME));
+    match home {
+        Some(home) => identity(absolute.strip_prefix(home).ok()?),
+        None => identity(Path::new(path.file_name()?)),
+    }
+}
+
+/// A relative path without extension, joined by `/`.
+fn identity(path: &Path) -> Option<String> {
+    let stem = path.with_extension("");
+    let parts: Option<Vec<&str>> = stem
+        .components()
+        .map(|component| component.as_os_str().to_str())
+        .collect();
+    Some(parts?.join("/"))
+}
+
+/// A search through a folder.
+struct Walk<'p> {
+    root: &'p Path,
+    found: Vec<Found>,
+    problems: Vec<Problem>,
+    /// The folders that were searched, under their real names: symbolic links may lead back.
+    seen: HashSet<PathBuf>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, folder: &Path) {
+        let real = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+        if !self.seen.insert(real) {
+            return;
+        }
+        let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut paths: Vec<PathBuf> = match entries {
+            Ok(entries) => entries.into_iter().map(|entry| entry.path()).collect(),
+            Err(error) => {
+                let why = files::reason(&error);
+                let message = format!("the folder {} {why}", show(folder));
+                self.problems.push(Problem::general(message));
+                return;
+            }
+        };
+        paths.sort();
+        for path in paths {
+            let hidden = path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            if hidden {
+                continue;
+            }
+            if path.is_dir() {
+                self.folder(&path);
+            } else if is_yaml(&path) && !is_part(&path) {
+                self.file(path);
+            }
+        }
+    }
+
+    fn file(&mut self, file: PathBuf) {
+        let below = file.strip_prefix(self.root).unwrap_or(&file);
+        match identity(below) {
+            Some(id) => self.found.push(Found { id, file }),
+            None => self.problems.push(not_utf8(&file)),
+        }
+    }
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Every file once; two files with one identity are a problem.
+fn distinct(found: Vec<Found>, problems: &mut Vec<Problem>) -> Vec<Found> {
+    let mut files: HashSet<PathBuf> = HashSet::new();
+    let mut owners: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for scenario in found {
+        let real = fs::canonicalize(&scenario.file).unwrap_or_else(|_| scenario.file.clone());
+        if !files.insert(real) {
+            continue;
+        }
+        if let Some(owner) = owners.get(&scenario.id) {
+            let message = format!(
+                "{} and {} are both called {}",
+                show(owner),
+                show(&scenario.file),
+                quote(&scenario.id)
+            );
+            problems.push(Problem::general(message).help("rename one of the files"));
+        }
+        owners.insert(scenario.id.clone(), scenario.file.clone());
+        kept.push(scenario);
+    }
+    kept
+}

@@ -1,0 +1,229 @@
+//! Test to cases: one per packet and address family, each with a name of its own.
+
+use std::collections::HashMap;
+
+use super::{
+    super::{
+        Case, Family, PacketSpec,
+        source::Span,
+        words::{family_name, quote},
+    },
+    Reader,
+    address::family_names,
+    ends::World,
+    service::{Probe, Transport},
+    tests::TestDraft,
+};
+
+/// Most cases of one scenario.
+const MAX_CASES: usize = 100_000;
+
+pub(super) fn too_many() -> String {
+    format!(
+        "the tests of a scenario make at most {MAX_CASES} cases, and from here on there are more"
+    )
+}
+
+/// Collects the cases of a scenario.
+pub(super) struct Expander<'w> {
+    id: &'w str,
+    world: World<'w>,
+    pub(super) cases: Vec<Case>,
+    /// Which test (by number, and where) has a name already.
+    names: HashMap<(String, Family), (usize, Span)>,
+    tests: usize,
+}
+
+impl<'w> Expander<'w> {
+    pub(super) fn new(id: &'w str, world: World<'w>) -> Self {
+        Self {
+            id,
+            world,
+            cases: Vec::new(),
+            names: HashMap::new(),
+            tests: 0,
+        }
+    }
+
+    pub(super) fn full(&self) -> bool {
+        self.cases.len() > MAX_CASES
+    }
+}
+
+/// A packet in one family.
+type Sent<'t> = (&'t Probe, Family);
+
+impl TestDraft {
+    fn text(&self, probe: &Probe) -> String {
+        let service = &probe.text;
+        match &self.name {
+            Some(name) if self.probes.len() == 1 => name.clone(),
+            Some(name) => format!("{name} ({service})"),
+            None if probe.of_any => format!("{} any ({service})", self.arrow),
+            None => format!("{} {service}", self.arrow),
+        }
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn expand(&mut self, test: TestDraft, expander: &mut Expander<'_>) {
+        let before = self.problems.len();
+        let Some(sent) = self.sent(&test) else {
+            return;
+        };
+        self.check_outcome(&test, &sent);
+        self.check_names(&test, &sent, expander);
+        if self.problems.len() > before {
+            return;
+        }
+        let at = self.sources.location(test.at);
+        for (probe, family) in sent {
+            let (Some(transport), Some(source), Some(destination)) = (
+                probe.transport.in_family(family),
+                expander.world.address(test.ends.from, family),
+                expander.world.address(test.ends.to, family),
+            ) else {
+                continue;
+            };
+            expander.cases.push(Case {
+                name: format!("{} :: {} [{family}]", expander.id, test.text(probe)),
+                at: at.clone(),
+                family,
+                from: test.ends.from,
+                to: test.ends.to,
+                source,
+                destination,
+                packet: PacketSpec {
+                    ttl: probe.ttl,
+                    transport,
+                },
+                expect: test.outcome.expectation.clone(),
+            });
+        }
+    }
+
+    /// Every packet in every family that it is sent in; `None` when one would be sent in none.
+    fn sent<'t>(&mut self, test: &'t TestDraft) -> Option<Vec<Sent<'t>>> {
+        let mut families = test.ends.families.clone();
+        if let Some((only, at)) = test.family {
+            families.retain(|family| *family == only);
+            if families.is_empty() {
+                let shared = family_names(&test.ends.families);
+                let message = format!(
+                    "the ends of this test share no {} addresses",
+                    family_name(only)
+                );
+                self.problem(at, message).label(format!(
+                    "{} can only be tested with {shared}",
+                    quote(&test.arrow)
+                ));
+                return None;
+            }
+        }
+        let mut sent = Vec::new();
+        for probe in &test.probes {
+            let exists = |family: &Family| probe.transport.in_family(*family).is_some();
+            let mine: Vec<Family> = families.iter().copied().filter(exists).collect();
+            if mine.is_empty() {
+                let here = family_names(&families);
+                let message = format!("{} does not exist in {here}", quote(&probe.text));
+                self.problem(probe.at, message)
+                    .label(format!("this test can only be made with {here}"));
+                return None;
+            }
+            if let Transport::Icmp(icmp) = &probe.transport
+                && let Some(at) = icmp.ambiguous
+                && mine.len() > 1
+            {
+                self.problem(
+                    at,
+                    "this number means one thing in ICMP for IPv4 and another in ICMPv6",
+                )
+                .help("write its name, or `icmpv4` or `icmpv6` instead of `icmp`".to_owned());
+                return None;
+            }
+            sent.extend(mine.into_iter().map(|family| (probe, family)));
+        }
+        Some(sent)
+    }
+
+    /// Reports an outcome that one of the packets cannot have.
+    fn check_outcome(&mut self, test: &TestDraft, sent: &[Sent<'_>]) {
+        if let Some(at) = test.outcome.tcp_reset {
+            let other = sent
+                .iter()
+                .find(|(probe, _)| !matches!(probe.transport, Transport::Tcp { .. }));
+            if let Some((probe, _)) = other {
+                let message = format!("only TCP can be rejected with {}", quote("tcp-reset"));
+                self.problem(at, message)
+                    .also(probe.at, format!("this sends {}", probe.text));
+            }
+        }
+        for (what, family, at) in &test.outcome.bound {
+            let misfit = |sent: &&Sent<'_>| sent.1 != *family;
+            let misfits = sent.iter().filter(misfit).count();
+            let name = family_name(*family);
+            if misfits == 0 {
+                continue;
+            }
+            if misfits == sent.len() {
+                let message =
+                    format!("{what} exists only in {name}, and this test is not made with it");
+                self.problem(*at, message);
+                continue;
+            }
+            let how = if test.short {
+                "write the test in the long form and add"
+            } else {
+                "add"
+            };
+            let other = sent
+                .iter()
+                .find(misfit)
+                .map_or("another family", |(_, f)| family_name(*f));
+            self.problem(
+                *at,
+                format!("{what} exists only in {name}, and this test is made with {other} too"),
+            )
+            .help(format!("{how} `family: {family}`"));
+        }
+    }
+
+    /// Reports names that another test has.
+    fn check_names(&mut self, test: &TestDraft, sent: &[Sent<'_>], expander: &mut Expander<'_>) {
+        let mut reported = false;
+        expander.tests += 1;
+        let number = expander.tests;
+        for (probe, family) in sent {
+            let text = test.text(probe);
+            let Some((owner, first)) = expander.names.get(&(text.clone(), *family)).copied() else {
+                expander
+                    .names
+                    .insert((text, *family), (number, test.subject));
+                continue;
+            };
+            if reported {
+                continue;
+            }
+            reported = true;
+            if owner == number {
+                self.problem(probe.at, format!("{} is listed twice", quote(&probe.text)));
+            } else if first == test.subject {
+                self.problem(first, "an alias repeats this test");
+            } else if test.name.is_some() {
+                self.problem(
+                    test.subject,
+                    format!("two tests are called {}", quote(&text)),
+                )
+                .also(first, "the first is here")
+                .help("give each a name of its own".to_owned());
+            } else {
+                self.problem(
+                    test.subject,
+                    format!("two tests say what happens to {}", quote(&text)),
+                )
+                .also(first, "the first is here");
+            }
+        }
+    }
+}

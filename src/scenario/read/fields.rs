@@ -1,0 +1,334 @@
+//! Reading maps against their [`Object`] tables, and single values.
+
+use std::ops::RangeInclusive;
+
+use super::{
+    super::{
+        shape::{Need, Object},
+        source::Span,
+        tree::{Entry, Kind, Node, Word},
+        words::{self, quote},
+    },
+    Reader,
+};
+
+/// A value and the place to point at when it has no text of its own: its key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value<'n> {
+    pub(super) node: &'n Node,
+    pub(super) at: Span,
+}
+
+/// A map whose keys have been checked against a table.
+pub(super) struct Fields<'n> {
+    object: &'static Object,
+    entries: &'n [Entry],
+    /// Where the map starts: its first key.
+    pub(super) at: Span,
+    /// Whether it has keys of a later version: what is missing beside them means nothing.
+    pub(super) planned: bool,
+}
+
+impl<'n> Value<'n> {
+    fn of(entry: &'n Entry) -> Self {
+        Self {
+            node: &entry.value,
+            at: entry.key.word().span,
+        }
+    }
+
+    /// An item of a list.
+    pub(super) fn item(node: &'n Node) -> Self {
+        let at = match &node.kind {
+            Kind::Map(entries) => entries.first().map(|entry| entry.key.word().span),
+            Kind::List(_) | Kind::Scalar(_) | Kind::Null => None,
+        };
+        Self {
+            node,
+            at: at.unwrap_or(node.span),
+        }
+    }
+
+    /// The text itself where there is one, else the key.
+    pub(super) fn span(self) -> Span {
+        match &self.node.kind {
+            Kind::Scalar(scalar) => scalar.word().span,
+            Kind::Map(_) | Kind::List(_) | Kind::Null => self.at,
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match &self.node.kind {
+            Kind::Map(_) => "a map",
+            Kind::List(_) => "a list",
+            Kind::Scalar(_) => "a text",
+            Kind::Null => "nothing",
+        }
+    }
+}
+
+impl<'n> Fields<'n> {
+    /// The value of a key; the key must be in the table.
+    pub(super) fn get(&self, name: &str) -> Option<Value<'n>> {
+        debug_assert!(
+            self.object.key(name).is_some(),
+            "{} has no key {name}",
+            self.object.name
+        );
+        #[cfg(test)]
+        asked::note(self.object.name, name);
+        let entry = self.entries.iter().find(|entry| entry.key.text == name)?;
+        Some(Value::of(entry))
+    }
+}
+
+impl Reader<'_> {
+    /// The value as a map with the keys of `object`. Unknown and missing keys are reported.
+    pub(super) fn fields<'n>(
+        &mut self,
+        value: Value<'n>,
+        object: &'static Object,
+    ) -> Option<Fields<'n>> {
+        let Kind::Map(entries) = &value.node.kind else {
+            let keys: Vec<&str> = object.names().collect();
+            self.unexpected(value, "a map").help(format!(
+                "{} has the keys {}",
+                object.what,
+                words::list(&keys)
+            ));
+            return None;
+        };
+        let mut fields = Fields {
+            object,
+            entries,
+            at: value.at,
+            planned: false,
+        };
+        let mut misspelt = Vec::new();
+        for entry in entries {
+            let key = entry.key.word();
+            if object.key(key.text).is_some() {
+                continue;
+            }
+            if object.planned.contains(&key.text) {
+                fields.planned = true;
+                self.problem(
+                    key.span,
+                    format!("{} is not supported in this version", quote(key.text)),
+                );
+                continue;
+            }
+            let near = words::nearest(key.text, &object.names().collect::<Vec<_>>());
+            misspelt.extend(near);
+            let help = words::suggest(key.text, object.names());
+            let what = object.what;
+            self.problem(key.span, format!("unknown key {}", quote(key.text)))
+                .label(format!("{what} has no such key"))
+                .help(help);
+        }
+        let elsewhere = self.incomplete && object.spread;
+        if !fields.planned && !elsewhere {
+            self.missing(&fields, &misspelt);
+        }
+        Some(fields)
+    }
+
+    /// Reports required keys that are not there, unless a misspelt one was meant.
+    fn missing(&mut self, fields: &Fields<'_>, misspelt: &[&str]) {
+        let has = |name: &str| {
+            misspelt.contains(&name) || fields.entries.iter().any(|entry| entry.key.text == name)
+        };
+        let object = fields.object;
+        for key in object.keys {
+            if key.need == Need::Required && !has(key.name) {
+                let message = format!("{} has no {}", object.what, quote(key.name));
+                self.problem(fields.at, message).help(help_of(key.doc));
+            }
+        }
+        let either = object.either();
+        let given: Vec<&str> = either.iter().copied().filter(|name| has(name)).collect();
+        if !either.is_empty() && given.is_empty() {
+            let message = match either.as_slice() {
+                [only] => format!("{} has no {}", object.what, quote(only)),
+                several => format!("{} has none of {}", object.what, words::list(several)),
+            };
+            let doc = object.key(either[0]).map(|key| key.doc);
+            self.problem(fields.at, message)
+                .help(doc.filter(|_| either.len() == 1).and_then(help_of));
+        }
+        if given.len() > 1 {
+            let mut spans = fields
+                .entries
+                .iter()
+                .filter(|entry| given.contains(&entry.key.text.as_str()))
+                .map(|entry| entry.key.word().span);
+            let first = spans.next().unwrap_or(fields.at);
+            let second = spans.next().unwrap_or(first);
+            let message = format!(
+                "{} can have only one of {}",
+                object.what,
+                words::list(&given)
+            );
+            self.problem(second, message)
+                .also(first, "the first is here");
+        }
+    }
+
+    /// The one key that is there of those that exclude each other.
+    pub(super) fn either<'n>(&mut self, fields: &Fields<'n>) -> Option<(&'static str, Value<'n>)> {
+        let mut given = fields
+            .object
+            .either()
+            .into_iter()
+            .filter_map(|name| Some((name, fields.get(name)?)))
+            .collect::<Vec<_>>();
+        // More than one has been reported as such.
+        if given.len() == 1 { given.pop() } else { None }
+    }
+
+    /// Says that a value is not what it should be.
+    pub(super) fn unexpected(&mut self, value: Value<'_>, wanted: &str) -> &mut super::Draft {
+        let message = format!("expected {wanted}, found {}", value.kind());
+        self.problem(value.span(), message)
+    }
+
+    /// A text that is not empty, without white space around it.
+    pub(super) fn text<'n>(&mut self, value: Value<'n>, wanted: &str) -> Option<Word<'n>> {
+        let Kind::Scalar(scalar) = &value.node.kind else {
+            self.unexpected(value, wanted);
+            return None;
+        };
+        let word = scalar.word().trim();
+        if word.text.is_empty() {
+            self.problem(
+                scalar.span,
+                format!("expected {wanted}, found an empty text"),
+            );
+            return None;
+        }
+        Some(word)
+    }
+
+    /// A text of one line.
+    pub(super) fn line<'n>(&mut self, value: Value<'n>, wanted: &str) -> Option<Word<'n>> {
+        let word = self.text(value, wanted)?;
+        if word.text.chars().any(char::is_control) {
+            self.problem(
+                word.span,
+                format!("expected {wanted}, found several lines or control characters"),
+            );
+            return None;
+        }
+        Some(word)
+    }
+
+    pub(super) fn boolean(&mut self, value: Value<'_>) -> Option<bool> {
+        let plain = matches!(&value.node.kind, Kind::Scalar(scalar) if scalar.plain);
+        let word = self.text(value, "`true` or `false`")?;
+        match word.text {
+            "true" | "True" | "TRUE" if plain => Some(true),
+            "false" | "False" | "FALSE" if plain => Some(false),
+            other => {
+                let help = match other.to_lowercase().as_str() {
+                    "yes" | "on" | "true" | "1" => Some("write `true`"),
+                    "no" | "off" | "false" | "0" => Some("write `false`"),
+                    _ => None,
+                };
+                let message = format!("expected `true` or `false`, found {}", quote(other));
+                self.problem(word.span, message)
+                    .help(help.map(str::to_owned));
+                None
+            }
+        }
+    }
+
+    pub(super) fn number(
+        &mut self,
+        value: Value<'_>,
+        what: &str,
+        range: RangeInclusive<u16>,
+    ) -> Option<u16> {
+        let word = self.text(value, what)?;
+        self.number_in(word, what, range)
+    }
+
+    pub(super) fn number_in(
+        &mut self,
+        word: Word<'_>,
+        what: &str,
+        range: RangeInclusive<u16>,
+    ) -> Option<u16> {
+        let digits = word.text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = word
+            .text
+            .parse()
+            .ok()
+            .filter(|number| range.contains(number));
+        if digits && number.is_some() {
+            return number;
+        }
+        let message = format!(
+            "{} is not {what} ({} to {})",
+            quote(word.text),
+            range.start(),
+            range.end()
+        );
+        self.problem(word.span, message);
+        None
+    }
+
+    /// The items of a list, or the value itself if it is none.
+    pub(super) fn one_or_more<'n>(&mut self, value: Value<'n>, wanted: &str) -> Vec<Value<'n>> {
+        match &value.node.kind {
+            Kind::List(items) => items.iter().map(Value::item).collect(),
+            Kind::Scalar(_) => vec![value],
+            Kind::Map(_) | Kind::Null => {
+                self.unexpected(value, wanted);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The entries of a map with free keys.
+    pub(super) fn entries<'n>(
+        &mut self,
+        value: Value<'n>,
+        wanted: &str,
+    ) -> Option<Vec<(Word<'n>, Value<'n>)>> {
+        let Kind::Map(entries) = &value.node.kind else {
+            self.unexpected(value, wanted);
+            return None;
+        };
+        let pairs = entries.iter();
+        Some(
+            pairs
+                .map(|entry| (entry.key.word(), Value::of(entry)))
+                .collect(),
+        )
+    }
+}
+
+fn help_of(doc: &str) -> Option<String> {
+    let mut letters = doc.chars();
+    let first = letters.next()?;
+    let fragment: String = first.to_lowercase().chain(letters).collect();
+    Some(fragment.trim_end_matches('.').to_owned())
+}
+
+/// Which keys the reader has asked for, so that a test can compare them with the tables.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::{cell::RefCell, collections::BTreeSet};
+
+    thread_local! {
+        static ASKED: RefCell<BTreeSet<(&'static str, String)>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(crate) fn note(object: &'static str, key: &str) {
+        ASKED.with_borrow_mut(|asked| asked.insert((object, key.to_owned())));
+    }
+
+    pub(crate) fn take() -> BTreeSet<(&'static str, String)> {
+        ASKED.take()
+    }
+}

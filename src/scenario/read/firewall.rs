@@ -1,0 +1,318 @@
+//! `firewall:`: the candidate, the interfaces, and the settings of the machine under test.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use ipnet::IpNet;
+
+use super::{
+    super::{
+        Candidate, Family, Firewall, Interface, Route, files, shape,
+        source::Span,
+        tree::{Kind, Word},
+        words::quote,
+    },
+    Reader,
+    address::{QUOTE_IPV6, family_of_net},
+    fields::Value,
+};
+
+/// Longest interface name, in bytes (Linux `IFNAMSIZ` less its final zero).
+const LONGEST_NAME: usize = 15;
+
+/// The firewall as far as it could be read.
+#[derive(Debug, Default)]
+pub(super) struct FirewallDraft {
+    candidate: Option<Candidate>,
+    files: Vec<(PathBuf, PathBuf)>,
+    pub(super) interfaces: Vec<Side>,
+    /// Whether an interface that is not among them does not exist.
+    pub(super) complete: bool,
+    forwarding: bool,
+    routes: Vec<Route>,
+    sysctl: Vec<(String, String)>,
+}
+
+/// An interface.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) name: String,
+    pub(super) at: Span,
+    pub(super) addresses: Vec<(IpNet, Span)>,
+    /// Whether these are all its addresses.
+    pub(super) sound: bool,
+}
+
+impl Side {
+    pub(super) fn families(&self) -> Vec<Family> {
+        let mut families: Vec<Family> = Vec::new();
+        for (net, _) in &self.addresses {
+            families.push(family_of_net(*net));
+        }
+        families.sort_unstable();
+        families.dedup();
+        families
+    }
+
+    /// Its first address of this family.
+    pub(super) fn address(&self, family: Family) -> Option<IpAddr> {
+        let mut nets = self.addresses.iter().map(|(net, _)| *net);
+        nets.find(|net| family_of_net(*net) == family)
+            .map(|net| net.addr())
+    }
+}
+
+impl FirewallDraft {
+    pub(super) fn finish(self) -> Option<Firewall> {
+        let interfaces = self.interfaces.into_iter().map(|side| Interface {
+            name: side.name,
+            addresses: side.addresses.into_iter().map(|(net, _)| net).collect(),
+        });
+        Some(Firewall {
+            candidate: self.candidate?,
+            files: self.files,
+            interfaces: interfaces.collect(),
+            forwarding: self.forwarding,
+            routes: self.routes,
+            sysctl: self.sysctl,
+        })
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.interfaces.iter().map(|side| side.name.as_str())
+    }
+
+    /// Where the firewall itself has this address.
+    pub(super) fn owner(&self, ip: IpAddr) -> Option<(&Side, Span)> {
+        self.prefixes()
+            .find(|(_, net, _)| net.addr() == ip)
+            .map(|(index, _, at)| (&self.interfaces[index], at))
+    }
+
+    /// The interface in whose network this address is.
+    pub(super) fn link(&self, ip: IpAddr) -> Option<(usize, IpNet, Span)> {
+        self.prefixes().find(|(_, net, _)| net.contains(&ip))
+    }
+
+    fn prefixes(&self) -> impl Iterator<Item = (usize, IpNet, Span)> {
+        self.interfaces
+            .iter()
+            .enumerate()
+            .flat_map(|(index, side)| {
+                let addresses = side.addresses.iter();
+                addresses.map(move |(net, at)| (index, *net, *at))
+            })
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn firewall(&mut self, value: Value<'_>) -> FirewallDraft {
+        let mut firewall = FirewallDraft {
+            forwarding: true,
+            ..FirewallDraft::default()
+        };
+        let Some(fields) = self.fields(value, &shape::FIREWALL) else {
+            return firewall;
+        };
+        if let Some((dialect, value)) = self.either(&fields) {
+            firewall.candidate = self.candidate(dialect, value);
+        }
+        if let Some(value) = fields.get("files") {
+            firewall.files = self.files(value);
+        }
+        if let Some(value) = fields.get("interfaces") {
+            self.interfaces(value, &mut firewall);
+        }
+        if let Some(value) = fields.get("forwarding") {
+            firewall.forwarding = self.boolean(value).unwrap_or(true);
+        }
+        if let Some(value) = fields.get("routes") {
+            firewall.routes = self.routes(value, &firewall);
+        }
+        if let Some(value) = fields.get("sysctl") {
+            firewall.sysctl = self.sysctl(value);
+        }
+        firewall
+    }
+
+    fn candidate(&mut self, dialect: &str, value: Value<'_>) -> Option<Candidate> {
+        let word = self.line(value, "the path of a ruleset")?;
+        let path = self.path(word);
+        if let Err(why) = files::check_file(&path) {
+            self.problem(word.span, format!("the ruleset {} {why}", quote(word.text)))
+                .help(looked_for(&path));
+            return None;
+        }
+        match dialect {
+            "nftables" => Some(Candidate::Nftables(path)),
+            // The table of keys has no other dialect.
+            _ => None,
+        }
+    }
+
+    fn files(&mut self, value: Value<'_>) -> Vec<(PathBuf, PathBuf)> {
+        let mut files = Vec::new();
+        for (target, source) in self.entries(value, "a map of paths").unwrap_or_default() {
+            let sane = target.text.starts_with('/')
+                && target.text.len() > 1
+                && !target
+                    .text
+                    .split('/')
+                    .any(|part| part == ".." || part == ".")
+                && !target.text.chars().any(char::is_control);
+            if !sane {
+                self.problem(
+                    target.span,
+                    format!("{} is not a path in the sandbox", quote(target.text)),
+                )
+                .help(
+                    "write an absolute path without `.` and `..`, such as `/etc/nftables.d`"
+                        .to_owned(),
+                );
+            }
+            let Some(word) = self.line(source, "the path of a file or folder") else {
+                continue;
+            };
+            let path = self.path(word);
+            if let Err(why) = files::check_file_or_folder(&path) {
+                self.problem(word.span, format!("{} {why}", quote(word.text)))
+                    .help(looked_for(&path));
+            }
+            files.push((PathBuf::from(target.text), path));
+        }
+        files
+    }
+
+    fn interfaces(&mut self, value: Value<'_>, firewall: &mut FirewallDraft) {
+        let Some(entries) = self.entries(value, "a map of interfaces") else {
+            return;
+        };
+        firewall.complete = !self.incomplete;
+        if entries.is_empty() {
+            self.problem(value.at, "the firewall has no interface")
+                .help("add at least one: `eth0: 192.0.2.10/24`".to_owned());
+            firewall.complete = false;
+        }
+        for (name, value) in entries {
+            let named = self.interface_name(name);
+            let side = self.interface(name, value, firewall);
+            firewall.interfaces.push(Side {
+                sound: side.sound && named,
+                ..side
+            });
+        }
+    }
+
+    fn interface_name(&mut self, name: Word<'_>) -> bool {
+        let why = match name.text {
+            "lo" => "is the loopback interface, which every machine has anyway",
+            "all" | "default" => "means something else to the kernel's sysctl",
+            "" | "." | ".." => "is not a name that Linux allows for an interface",
+            text if text.len() > LONGEST_NAME => "is longer than the 15 bytes that Linux allows",
+            text if text.contains(|c: char| {
+                c == '/' || c == ':' || c.is_whitespace() || c.is_control()
+            }) =>
+            {
+                "contains a character that Linux does not allow in an interface's name"
+            }
+            _ => return true,
+        };
+        self.problem(name.span, format!("{} {why}", quote(name.text)));
+        false
+    }
+
+    fn interface(&mut self, name: Word<'_>, value: Value<'_>, firewall: &FirewallDraft) -> Side {
+        let mut side = Side {
+            name: name.text.to_owned(),
+            at: name.span,
+            addresses: Vec::new(),
+            sound: true,
+        };
+        if let Kind::Map(_) | Kind::Null = value.node.kind {
+            self.unexpected(value, "an address or a list of addresses")
+                .help(format!(
+                    "for an interface without any write `[]`; {QUOTE_IPV6}"
+                ));
+            side.sound = false;
+            return side;
+        }
+        for item in self.one_or_more(value, "an address or a list of addresses") {
+            match self.side_address(item, &side, firewall) {
+                Some(address) => side.addresses.push(address),
+                None => side.sound = false,
+            }
+        }
+        side
+    }
+
+    fn side_address(
+        &mut self,
+        item: Value<'_>,
+        side: &Side,
+        firewall: &FirewallDraft,
+    ) -> Option<(IpNet, Span)> {
+        if let Kind::Map(_) = item.node.kind {
+            self.unexpected(item, "an address")
+                .help(QUOTE_IPV6.to_owned());
+            return None;
+        }
+        let word = self.line(item, "an address")?;
+        let net = self.interface_address(word)?;
+        let mine = side.addresses.iter();
+        let twin = mine
+            .copied()
+            .find(|(other, _)| other.addr() == net.addr())
+            .map(|(_, at)| at)
+            .or_else(|| firewall.owner(net.addr()).map(|(_, at)| at));
+        if let Some(first) = twin {
+            self.problem(
+                word.span,
+                format!("the firewall has the address {} twice", net.addr()),
+            )
+            .also(first, "first here");
+            return None;
+        }
+        let overlap = firewall
+            .prefixes()
+            .find(|(_, other, _)| other.contains(&net.trunc()) || net.trunc().contains(other));
+        if let Some((other, _, at)) = overlap {
+            let name = &firewall.interfaces[other].name;
+            self.problem(
+                word.span,
+                format!(
+                    "the networks of {} and {} overlap",
+                    quote(&side.name),
+                    quote(name)
+                ),
+            )
+            .also(at, format!("the network of {}", quote(name)))
+            .help("the kernel could not tell which interface an address is behind".to_owned());
+            return None;
+        }
+        Some((net, word.span))
+    }
+
+    fn sysctl(&mut self, value: Value<'_>) -> Vec<(String, String)> {
+        let mut settings = Vec::new();
+        for (name, value) in self.entries(value, "a map of settings").unwrap_or_default() {
+            let known = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+            if !name.text.starts_with("net.") || name.text.len() == 4 {
+                self.problem(name.span, format!("the setting {} is not below `net.`", quote(name.text)))
+                    .help("only the network settings belong to the firewall alone: `net.ipv4.conf.all.rp_filter`".to_owned());
+            } else if name.text.contains("..") || !name.text.chars().all(known) {
+                self.problem(
+                    name.span,
+                    format!("{} is not the name of a kernel setting", quote(name.text)),
+                );
+            }
+            if let Some(word) = self.line(value, "a value") {
+                settings.push((name.text.to_owned(), word.text.to_owned()));
+            }
+        }
+        settings
+    }
+}
+
+/// Where a path was looked for, as it is relative to a file that may be an included one.
+fn looked_for(path: &std::path::Path) -> String {
+    format!("looked for {}", quote(&path.to_string_lossy()))
+}

@@ -1,0 +1,140 @@
+//! Tree to model. Goes on after every problem, so that one run shows all of a file.
+//!
+//! What could not be read leaves a gap that later checks know about: a test is never blamed for the
+//! host that it names.
+
+mod address;
+mod case;
+mod ends;
+mod fields;
+mod firewall;
+mod hosts;
+mod icmp;
+mod outcome;
+mod packet;
+mod routes;
+mod service;
+mod tests;
+
+use std::path::PathBuf;
+
+use fields::Value;
+#[cfg(test)]
+pub(super) use fields::asked;
+
+use super::{
+    Scenario,
+    problem::Draft,
+    shape,
+    source::{Sources, Span},
+    tree::{Node, Word},
+    words::quote,
+};
+
+/// What a scenario is called, and whether all of its text is there.
+pub(super) struct About<'a> {
+    pub(super) id: &'a str,
+    /// Number of the scenario's own file.
+    pub(super) file: usize,
+    /// A part could not be included: what is missing may have been in it.
+    pub(super) incomplete: bool,
+}
+
+/// Reads a merged document.
+pub(super) fn scenario(
+    sources: &Sources,
+    root: &Node,
+    about: &About<'_>,
+) -> Result<Scenario, Vec<Draft>> {
+    let mut reader = Reader {
+        sources,
+        problems: Vec::new(),
+        incomplete: about.incomplete,
+    };
+    match reader.scenario(root, about) {
+        Some(scenario) if reader.problems.is_empty() => Ok(scenario),
+        _ => Err(reader.problems),
+    }
+}
+
+struct Reader<'s> {
+    sources: &'s Sources,
+    problems: Vec<Draft>,
+    incomplete: bool,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, at: Span, message: impl Into<String>) -> &mut Draft {
+        let index = self.problems.len();
+        self.problems.push(Draft::new(at, message));
+        &mut self.problems[index]
+    }
+
+    fn scenario(&mut self, root: &Node, about: &About<'_>) -> Option<Scenario> {
+        let start = Span {
+            file: about.file,
+            start: 0,
+            end: 0,
+        };
+        let value = Value {
+            node: root,
+            at: start,
+        };
+        let fields = self.fields(value, &shape::SCENARIO)?;
+        let name = self.optional_text(&fields, "name");
+        let purpose = self.optional_text(&fields, "purpose");
+        let tags = self.tags(&fields);
+        let firewall = fields.get("firewall").map(|value| self.firewall(value));
+        let firewall = firewall.unwrap_or_default();
+        let hosts = fields
+            .get("hosts")
+            .map(|value| self.hosts(value, &firewall));
+        let hosts = hosts.unwrap_or_default();
+        let cases = match fields.get("tests") {
+            Some(value) => self.tests(value, about.id, &firewall, &hosts),
+            None => Vec::new(),
+        };
+        Some(Scenario {
+            id: about.id.to_owned(),
+            file: self.sources.get(about.file).path.clone(),
+            name: name.unwrap_or_else(|| about.id.to_owned()),
+            purpose,
+            tags,
+            firewall: firewall.finish()?,
+            hosts: hosts.finish()?,
+            cases,
+        })
+    }
+
+    fn optional_text(&mut self, fields: &fields::Fields<'_>, key: &str) -> Option<String> {
+        let word = self.text(fields.get(key)?, "a text")?;
+        Some(word.text.to_owned())
+    }
+
+    fn tags(&mut self, fields: &fields::Fields<'_>) -> Vec<String> {
+        let mut tags: Vec<String> = Vec::new();
+        let Some(value) = fields.get("tags") else {
+            return tags;
+        };
+        for item in self.one_or_more(value, "a tag or a list of tags") {
+            let Some(word) = self.line(item, "a tag") else {
+                continue;
+            };
+            // A part and the scenario that includes it may well say the same.
+            if !tags.iter().any(|tag| tag == word.text) {
+                tags.push(word.text.to_owned());
+            }
+        }
+        tags
+    }
+
+    /// A path in the file that names it, joined with that file's folder.
+    fn path(&self, word: Word<'_>) -> PathBuf {
+        super::files::join(self.sources.folder(word.span.file), word.text)
+    }
+
+    fn no_such(&mut self, word: Word<'_>, what: &str, help: Option<String>) {
+        self.problem(word.span, format!("unknown {what} {}", quote(word.text)))
+            .help(help);
+    }
+}

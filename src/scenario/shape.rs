@@ -1,0 +1,462 @@
+//! The shape of the format: every object, every key, and one sentence about each.
+//!
+//! The reader checks keys against these tables and the JSON Schema is generated from them, so that
+//! neither can know a key that the other does not.
+
+use super::words;
+
+/// A map with fixed keys.
+#[derive(Debug)]
+pub(super) struct Object {
+    /// Its name in the JSON Schema.
+    pub(super) name: &'static str,
+    /// What people call it, with an article.
+    pub(super) what: &'static str,
+    pub(super) doc: &'static str,
+    pub(super) keys: &'static [Key],
+    /// Keys that are planned: not known yet, but no typing errors either.
+    pub(super) planned: &'static [&'static str],
+    /// Whether an included part may bring the required keys.
+    pub(super) spread: bool,
+}
+
+/// A key of an [`Object`].
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) need: Need,
+    pub(super) shape: Shape,
+    pub(super) doc: &'static str,
+}
+
+/// Whether a key must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Required,
+    Optional,
+    /// Exactly one of the keys marked so.
+    Either,
+}
+
+/// What a value looks like.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Text,
+    Bool,
+    Number(u16, u16),
+    /// A string or a number.
+    Scalar,
+    /// One of these words.
+    Word(fn() -> Vec<&'static str>),
+    /// A text that matches this pattern.
+    Pattern(&'static str),
+    /// A list of this.
+    List(&'static Shape),
+    /// This, or a list of it.
+    OneOrMore(&'static Shape),
+    /// A map whose keys match this pattern.
+    Map(&'static str, &'static Shape),
+    Object(&'static Object),
+    AnyOf(&'static [Shape]),
+    /// `FROM -> TO SERVICE: OUTCOME`.
+    ShortTest(&'static Shape),
+}
+
+const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key {
+        name,
+        need: Need::Required,
+        shape,
+        doc,
+    }
+}
+
+const fn optional(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key {
+        name,
+        need: Need::Optional,
+        shape,
+        doc,
+    }
+}
+
+const fn either(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key {
+        name,
+        need: Need::Either,
+        shape,
+        doc,
+    }
+}
+
+/// A host's name.
+pub(super) const NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
+const PARTY: Shape = Shape::Pattern("^(firewall(@[^/:\\s]+)?|[A-Za-z_][A-Za-z0-9_.-]*)$");
+const SERVICE: Shape = Shape::Pattern(
+    "^(any|(tcp|udp)/[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*|icmp(v4|v6)?/[a-z0-9-]+(/[a-z0-9-]+)?)$",
+);
+const ADDRESS: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+$");
+const PREFIX: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+/[0-9]+$");
+const PORT: Shape = Shape::Number(1, 65535);
+const OUTCOME: Shape = Shape::AnyOf(&[Shape::Word(outcomes), Shape::Object(&EXPECT)]);
+const BY: &str = "The rule that should decide: its comment, a part of its text, or `policy`.";
+
+fn outcomes() -> Vec<&'static str> {
+    vec!["accept", "drop", "reject"]
+}
+
+fn families() -> Vec<&'static str> {
+    vec!["ipv4", "ipv6"]
+}
+
+/// The whole file.
+pub(super) static SCENARIO: Object = Object {
+    name: "scenario",
+    what: "the scenario",
+    doc: "A firewall, the hosts around it, and what should happen to the packets between them.",
+    keys: &[
+        optional(
+            "name",
+            Shape::Text,
+            "The scenario in a few words; its path when not given.",
+        ),
+        optional(
+            "purpose",
+            Shape::Text,
+            "Why the scenario exists: the requirement, the incident, the policy it stands for.",
+        ),
+        optional(
+            "tags",
+            Shape::OneOrMore(&Shape::Text),
+            "Words by which scenarios can be selected.",
+        ),
+        optional(
+            "include",
+            Shape::OneOrMore(&Shape::Text),
+            "Shared parts to take in, relative to this file; what this file says itself wins.",
+        ),
+        required(
+            "firewall",
+            Shape::Object(&FIREWALL),
+            "The machine under test: its configuration, interfaces, routes and settings.",
+        ),
+        required(
+            "hosts",
+            Shape::Map(NAME_PATTERN, &Shape::Object(&HOST)),
+            "Who sends and receives, by name.",
+        ),
+        required(
+            "tests",
+            Shape::List(&Shape::AnyOf(&[
+                Shape::ShortTest(&OUTCOME),
+                Shape::Object(&TEST),
+            ])),
+            "What should happen, one expectation each; a test runs once for every address family that both ends have.",
+        ),
+    ],
+    planned: &[],
+    spread: true,
+};
+
+/// `firewall:`.
+pub(super) static FIREWALL: Object = Object {
+    name: "firewall",
+    what: "the firewall",
+    doc: "The machine under test.",
+    keys: &[
+        either(
+            "nftables",
+            Shape::Text,
+            "The ruleset under test: a file for `nft -f`, relative to this file.",
+        ),
+        optional(
+            "files",
+            Shape::Map("^/", &Shape::Text),
+            "Further files that the configuration needs: absolute path in the sandbox to a file or folder, relative to this file.",
+        ),
+        required(
+            "interfaces",
+            Shape::Map("^[^/:\\s]{1,15}$", &Shape::OneOrMore(&PREFIX)),
+            "The interfaces as the ruleset names them, each with its addresses (`192.0.2.10/24`).",
+        ),
+        optional(
+            "forwarding",
+            Shape::Bool,
+            "Whether the kernel forwards packets between interfaces; true when not given.",
+        ),
+        optional(
+            "routes",
+            Shape::OneOrMore(&Shape::Pattern("^\\S+\\s+via\\s+\\S+$")),
+            "Routes beyond the interfaces' own networks: `default via 192.0.2.1`, `10.9.0.0/16 via 10.0.0.2`.",
+        ),
+        optional(
+            "sysctl",
+            Shape::Map("^net\\.[a-zA-Z0-9_./-]+$", &Shape::Scalar),
+            "Kernel settings below `net.`, set before the ruleset is loaded.",
+        ),
+    ],
+    planned: &[
+        "iptables",
+        "iptables-legacy",
+        "ip6tables",
+        "ipset",
+        "ufw",
+        "firewalld",
+        "script",
+        "marks",
+        "zones",
+    ],
+    spread: true,
+};
+
+/// A host.
+pub(super) static HOST: Object = Object {
+    name: "host",
+    what: "the host",
+    doc: "A machine that sends to the firewall or receives through it.",
+    keys: &[
+        required(
+            "behind",
+            Shape::Text,
+            "The firewall's interface that the host is reached through.",
+        ),
+        required(
+            "address",
+            Shape::OneOrMore(&ADDRESS),
+            "Its IPv4 address, its IPv6 address, or a list of both; need not be in the interface's network.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+/// The long form of a test.
+pub(super) static TEST: Object = Object {
+    name: "test",
+    what: "the test",
+    doc: "The long form of a test: everything the short form can say, and all of a packet.",
+    keys: &[
+        optional(
+            "name",
+            Shape::Text,
+            "The test in a few words; `FROM -> TO SERVICE` when not given.",
+        ),
+        required(
+            "from",
+            PARTY,
+            "Who sends: a host, `firewall`, or `firewall@INTERFACE` for its address there.",
+        ),
+        required(
+            "to",
+            PARTY,
+            "Who should receive: a host, `firewall`, or `firewall@INTERFACE`.",
+        ),
+        either(
+            "service",
+            Shape::OneOrMore(&SERVICE),
+            "What is sent: `tcp/80,443`, `udp/53`, `icmp/echo-request`, or `any` for a fixed sample (tcp/22, tcp/80, tcp/443, tcp/50000, udp/53, udp/50000, icmp/echo-request).",
+        ),
+        either(
+            "packet",
+            Shape::Object(&PACKET),
+            "What is sent, header field by header field.",
+        ),
+        optional(
+            "family",
+            Shape::Word(families),
+            "Tests only this address family.",
+        ),
+        required("expect", OUTCOME, "What the firewall should do with it."),
+    ],
+    planned: &["steps", "repeat", "only-open"],
+    spread: false,
+};
+
+/// `packet:`.
+pub(super) static PACKET: Object = Object {
+    name: "packet",
+    what: "the packet",
+    doc: "One packet, with exactly one transport header.",
+    keys: &[
+        either("tcp", Shape::Object(&TCP), "A TCP segment."),
+        either("udp", Shape::Object(&UDP), "A UDP datagram."),
+        either(
+            "icmp",
+            Shape::Object(&ICMP),
+            "An ICMP message, ICMPv6 between IPv6 addresses.",
+        ),
+        either(
+            "icmpv4",
+            Shape::Object(&ICMP),
+            "An ICMP message, IPv4 only.",
+        ),
+        either(
+            "icmpv6",
+            Shape::Object(&ICMP),
+            "An ICMPv6 message, IPv6 only.",
+        ),
+        optional(
+            "ttl",
+            Shape::Number(1, 255),
+            "Time to live (IPv4) or hop limit (IPv6).",
+        ),
+    ],
+    planned: &[
+        "sctp", "gre", "esp", "ah", "igmp", "mark", "dscp", "fragment", "payload",
+    ],
+    spread: false,
+};
+
+/// `tcp:`.
+pub(super) static TCP: Object = Object {
+    name: "tcp",
+    what: "the TCP header",
+    doc: "A TCP header.",
+    keys: &[
+        required("dport", PORT, "The destination port."),
+        optional("sport", PORT, "The source port; a free one when not given."),
+        optional(
+            "flags",
+            Shape::AnyOf(&[
+                Shape::Word(flags_or_none),
+                Shape::List(&Shape::Word(words::tcp_flags)),
+            ]),
+            "The control bits that are set, `[syn]` when not given; `none` for none.",
+        ),
+    ],
+    planned: &["options", "seq", "ack", "window"],
+    spread: false,
+};
+
+fn flags_or_none() -> Vec<&'static str> {
+    let mut words = words::tcp_flags();
+    words.push("none");
+    words
+}
+
+/// `udp:`.
+pub(super) static UDP: Object = Object {
+    name: "udp",
+    what: "the UDP header",
+    doc: "A UDP header.",
+    keys: &[
+        required("dport", PORT, "The destination port."),
+        optional("sport", PORT, "The source port; a free one when not given."),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+/// `icmp:`, `icmpv4:`, `icmpv6:`.
+pub(super) static ICMP: Object = Object {
+    name: "icmp",
+    what: "the ICMP header",
+    doc: "An ICMP or ICMPv6 header.",
+    keys: &[
+        required(
+            "type",
+            Shape::AnyOf(&[Shape::Number(0, 255), Shape::Word(words::icmp_types)]),
+            "The type, by the name that nft(8) gives it or by number.",
+        ),
+        optional(
+            "code",
+            Shape::AnyOf(&[Shape::Number(0, 255), Shape::Word(words::icmp_codes)]),
+            "The code, 0 when not given; those of destination-unreachable also by name.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+/// `expect:` as a map.
+pub(super) static EXPECT: Object = Object {
+    name: "expect",
+    what: "the outcome",
+    doc: "What the firewall should do with a packet, exactly one of three, with details.",
+    keys: &[
+        either(
+            "accept",
+            Shape::Object(&ACCEPT),
+            "The packet comes out on the other side of the firewall, or arrives at the firewall itself.",
+        ),
+        either(
+            "drop",
+            Shape::Object(&DROP),
+            "Nothing comes out and nothing comes back.",
+        ),
+        either(
+            "reject",
+            Shape::AnyOf(&[Shape::Word(words::reject_words), Shape::Object(&REJECT)]),
+            "A rule answers with an error, of this kind if one is given.",
+        ),
+    ],
+    planned: &["otherwise"],
+    spread: false,
+};
+
+/// `accept:` as a map.
+pub(super) static ACCEPT: Object = Object {
+    name: "accept",
+    what: "the outcome",
+    doc: "Details of an accepted packet.",
+    keys: &[
+        optional(
+            "source",
+            ADDRESS,
+            "The source address that the packet should then have (SNAT, masquerade).",
+        ),
+        optional(
+            "destination",
+            ADDRESS,
+            "The destination address that the packet should then have (DNAT).",
+        ),
+        optional("by", Shape::Text, BY),
+    ],
+    planned: &["sport", "dport", "mark"],
+    spread: false,
+};
+
+/// `drop:` as a map.
+pub(super) static DROP: Object = Object {
+    name: "drop",
+    what: "the outcome",
+    doc: "Details of a dropped packet.",
+    keys: &[optional("by", Shape::Text, BY)],
+    planned: &[],
+    spread: false,
+};
+
+/// `reject:` as a map.
+pub(super) static REJECT: Object = Object {
+    name: "reject",
+    what: "the outcome",
+    doc: "Details of a rejected packet.",
+    keys: &[
+        optional(
+            "kind",
+            Shape::Word(words::reject_words),
+            "The error that comes back; any when not given.",
+        ),
+        optional("by", Shape::Text, BY),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+impl Object {
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|key| key.name)
+    }
+
+    /// The keys of which exactly one must be there.
+    pub(super) fn either(&self) -> Vec<&'static str> {
+        let keys = self.keys.iter();
+        keys.filter(|key| key.need == Need::Either)
+            .map(|key| key.name)
+            .collect()
+    }
+}

@@ -1,0 +1,101 @@
+//! The texts that were read, and places in them.
+//!
+//! A [`Span`] is a small copy that names a file by its number in [`Sources`]; it becomes a path, a
+//! line and a column only when somebody has to read it.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use super::Location;
+
+/// A stretch of one file, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Span {
+    /// Which of the [`Sources`].
+    pub(super) file: usize,
+    /// First byte.
+    pub(super) start: usize,
+    /// One past the last byte.
+    pub(super) end: usize,
+}
+
+/// One file as it was read.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The file as the user named it.
+    pub(super) path: PathBuf,
+    /// Its text, without a byte order mark.
+    pub(super) text: String,
+    /// Where each line starts, in bytes.
+    lines: Vec<usize>,
+}
+
+/// Every file that was read for one scenario.
+#[derive(Debug, Default)]
+pub(super) struct Sources(Vec<Source>);
+
+impl Sources {
+    pub(super) fn add(&mut self, path: &Path, text: &str) -> usize {
+        self.0.push(Source::new(path, text));
+        self.0.len() - 1
+    }
+
+    pub(super) fn get(&self, file: usize) -> &Source {
+        &self.0[file]
+    }
+
+    pub(super) fn location(&self, span: Span) -> Location {
+        self.get(span.file).location(span.start)
+    }
+
+    /// The folder that relative paths in this file start from.
+    pub(super) fn folder(&self, file: usize) -> &Path {
+        self.get(file).path.parent().unwrap_or(Path::new(""))
+    }
+}
+
+impl Source {
+    pub(super) fn new(path: &Path, text: &str) -> Self {
+        // Editors on Windows begin UTF-8 files with a byte order mark; it is no part of the text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let starts = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self {
+            path: path.to_path_buf(),
+            text: text.to_owned(),
+            lines: std::iter::once(0).chain(starts).collect(),
+        }
+    }
+
+    /// The line that holds this byte, from 0.
+    pub(super) fn line_of(&self, byte: usize) -> usize {
+        self.lines.partition_point(|start| *start <= byte) - 1
+    }
+
+    /// The bytes of this line (from 0), without its end.
+    pub(super) fn line(&self, line: usize) -> Range<usize> {
+        let start = self.lines[line];
+        let end = match self.lines.get(line + 1) {
+            Some(next) => next - 1,
+            None => self.text.len(),
+        };
+        start..end
+    }
+
+    pub(super) fn location(&self, byte: usize) -> Location {
+        let line = self.line_of(byte);
+        Location {
+            file: self.path.clone(),
+            line: line + 1,
+            column: self.text[self.lines[line]..byte].chars().count() + 1,
+        }
+    }
+
+    /// A range that lies in the text and on character boundaries, whatever was asked for.
+    pub(super) fn clamp(&self, range: Range<usize>) -> Range<usize> {
+        let start = self.text.floor_char_boundary(range.start);
+        let end = self.text.ceil_char_boundary(range.end.max(start));
+        start..end
+    }
+}

@@ -1,0 +1,298 @@
+//! The vocabulary of the format, and the nearest known word to an unknown one.
+
+use super::{Family, RejectKind, TcpFlags};
+
+/// Longest piece of a user's text that a message repeats, in characters.
+const LONGEST_QUOTE: usize = 60;
+/// Most words that a message lists.
+const LONGEST_LIST: usize = 12;
+
+/// ICMP types by the names of nft(8) (RFC 792 and successors).
+const ICMP_TYPES: [(&str, u8); 15] = [
+    ("echo-reply", 0),
+    ("destination-unreachable", 3),
+    ("source-quench", 4),
+    ("redirect", 5),
+    ("echo-request", 8),
+    ("router-advertisement", 9),
+    ("router-solicitation", 10),
+    ("time-exceeded", 11),
+    ("parameter-problem", 12),
+    ("timestamp-request", 13),
+    ("timestamp-reply", 14),
+    ("info-request", 15),
+    ("info-reply", 16),
+    ("address-mask-request", 17),
+    ("address-mask-reply", 18),
+];
+
+/// ICMPv6 types by the names of nft(8) (RFC 4443 and others).
+const ICMPV6_TYPES: [(&str, u8); 19] = [
+    ("destination-unreachable", 1),
+    ("packet-too-big", 2),
+    ("time-exceeded", 3),
+    ("parameter-problem", 4),
+    ("echo-request", 128),
+    ("echo-reply", 129),
+    ("mld-listener-query", 130),
+    ("mld-listener-report", 131),
+    ("mld-listener-done", 132),
+    ("mld-listener-reduction", 132),
+    ("nd-router-solicit", 133),
+    ("nd-router-advert", 134),
+    ("nd-neighbor-solicit", 135),
+    ("nd-neighbor-advert", 136),
+    ("nd-redirect", 137),
+    ("router-renumbering", 138),
+    ("ind-neighbor-solicit", 141),
+    ("ind-neighbor-advert", 142),
+    ("mld2-listener-report", 143),
+];
+
+/// Codes of "destination unreachable" by the names of nft(8).
+const ICMP_CODES: [(&str, u8); 8] = [
+    ("net-unreachable", 0),
+    ("host-unreachable", 1),
+    ("prot-unreachable", 2),
+    ("port-unreachable", 3),
+    ("frag-needed", 4),
+    ("net-prohibited", 9),
+    ("host-prohibited", 10),
+    ("admin-prohibited", 13),
+];
+
+/// Codes of "destination unreachable" for ICMPv6 by the names of nft(8).
+const ICMPV6_CODES: [(&str, u8); 6] = [
+    ("no-route", 0),
+    ("admin-prohibited", 1),
+    ("addr-unreachable", 3),
+    ("port-unreachable", 4),
+    ("policy-fail", 5),
+    ("reject-route", 6),
+];
+
+/// Control bits by name, in wire order (RFC 9293 section 3.1, RFC 3168).
+const TCP_FLAGS: [(&str, u8); 8] = [
+    ("fin", 0x01),
+    ("syn", 0x02),
+    ("rst", 0x04),
+    ("psh", 0x08),
+    ("ack", 0x10),
+    ("urg", 0x20),
+    ("ece", 0x40),
+    ("cwr", 0x80),
+];
+
+/// Other names of reject kinds, as nft(8) writes them for `icmpv6` and `icmpx`.
+const REJECT_ALIASES: [(&str, RejectKind); 10] = [
+    ("icmpv6-no-route", RejectKind::NetUnreachable),
+    ("icmpv6-addr-unreachable", RejectKind::HostUnreachable),
+    ("icmpv6-port-unreachable", RejectKind::PortUnreachable),
+    ("icmpv6-admin-prohibited", RejectKind::AdminProhibited),
+    ("icmpv6-policy-fail", RejectKind::PolicyFail),
+    ("icmpv6-reject-route", RejectKind::RejectRoute),
+    ("icmpx-no-route", RejectKind::NetUnreachable),
+    ("icmpx-host-unreachable", RejectKind::HostUnreachable),
+    ("icmpx-port-unreachable", RejectKind::PortUnreachable),
+    ("icmpx-admin-prohibited", RejectKind::AdminProhibited),
+];
+
+/// Words of other tools for an outcome.
+const OUTCOME_SYNONYMS: [(&str, &str); 15] = [
+    ("accepted", "accept"),
+    ("allow", "accept"),
+    ("allowed", "accept"),
+    ("open", "accept"),
+    ("pass", "accept"),
+    ("permit", "accept"),
+    ("block", "drop"),
+    ("blocked", "drop"),
+    ("deny", "drop"),
+    ("discard", "drop"),
+    ("dropped", "drop"),
+    ("filtered", "drop"),
+    ("refuse", "reject"),
+    ("refused", "reject"),
+    ("rejected", "reject"),
+];
+
+fn icmp_types_of(family: Family) -> &'static [(&'static str, u8)] {
+    match family {
+        Family::Ipv4 => &ICMP_TYPES,
+        Family::Ipv6 => &ICMPV6_TYPES,
+    }
+}
+
+fn icmp_codes_of(family: Family) -> &'static [(&'static str, u8)] {
+    match family {
+        Family::Ipv4 => &ICMP_CODES,
+        Family::Ipv6 => &ICMPV6_CODES,
+    }
+}
+
+fn number_of(table: &[(&str, u8)], word: &str) -> Option<u8> {
+    let (_, number) = table.iter().find(|(name, _)| *name == word)?;
+    Some(*number)
+}
+
+fn names_of(tables: [&'static [(&'static str, u8)]; 2]) -> Vec<&'static str> {
+    let mut names: Vec<_> = tables.concat().into_iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The number of an ICMP type in this family.
+pub(super) fn icmp_type(word: &str, family: Family) -> Option<u8> {
+    number_of(icmp_types_of(family), word)
+}
+
+/// The names of ICMP types in both families.
+pub(super) fn icmp_types() -> Vec<&'static str> {
+    names_of([&ICMP_TYPES, &ICMPV6_TYPES])
+}
+
+/// The number of a code of "destination unreachable" in this family.
+pub(super) fn icmp_code(word: &str, family: Family) -> Option<u8> {
+    number_of(icmp_codes_of(family), word)
+}
+
+/// The names of codes of "destination unreachable" in both families.
+pub(super) fn icmp_codes() -> Vec<&'static str> {
+    names_of([&ICMP_CODES, &ICMPV6_CODES])
+}
+
+/// The bit of a TCP flag.
+pub(super) fn tcp_flag(word: &str) -> Option<u8> {
+    number_of(&TCP_FLAGS, word)
+}
+
+/// The names of the TCP flags.
+pub(super) fn tcp_flags() -> Vec<&'static str> {
+    TCP_FLAGS.iter().map(|(name, _)| *name).collect()
+}
+
+/// The names of the bits that are set, `fin,psh,urg`, or `none`.
+pub(super) fn tcp_flags_text(flags: TcpFlags) -> String {
+    let set = TCP_FLAGS.iter().filter(|(_, bit)| flags.0 & bit != 0);
+    let names: Vec<&str> = set.map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(",")
+    }
+}
+
+/// The reject kind of a word, one of ours or of nft(8).
+pub(super) fn reject_kind(word: &str) -> Option<RejectKind> {
+    let ours = RejectKind::ALL.into_iter().find(|kind| kind.word() == word);
+    ours.or_else(|| {
+        let mut aliases = REJECT_ALIASES.iter();
+        aliases
+            .find(|(alias, _)| *alias == word)
+            .map(|(_, kind)| *kind)
+    })
+}
+
+/// Our words for the reject kinds.
+pub(super) fn reject_kinds() -> Vec<&'static str> {
+    RejectKind::ALL.into_iter().map(RejectKind::word).collect()
+}
+
+/// All words that [`reject_kind`] knows.
+pub(super) fn reject_words() -> Vec<&'static str> {
+    let mut words = reject_kinds();
+    words.extend(REJECT_ALIASES.iter().map(|(alias, _)| *alias));
+    words
+}
+
+/// Help for an unknown outcome.
+pub(super) fn suggest_outcome(word: &str) -> Option<String> {
+    let lower = word.to_lowercase();
+    match OUTCOME_SYNONYMS.iter().find(|(theirs, _)| *theirs == lower) {
+        Some((_, ours)) => Some(did_you_mean(ours)),
+        None => suggest(word, ["accept", "drop", "reject"]),
+    }
+}
+
+/// Help for an unknown kind of reject.
+pub(super) fn suggest_reject(word: &str) -> Option<String> {
+    match nearest(word, &reject_words()) {
+        Some(near) => Some(did_you_mean(near)),
+        None => suggest(word, reject_kinds()),
+    }
+}
+
+/// Help for an unknown word: the nearest known one, or all of them if they are few.
+pub(super) fn suggest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
+    let known: Vec<&str> = known.into_iter().collect();
+    if let Some(near) = nearest(word, &known) {
+        return Some(did_you_mean(near));
+    }
+    match known.as_slice() {
+        [] => None,
+        [only] => Some(format!("the only one is {}", quote(only))),
+        few if few.len() <= LONGEST_LIST => Some(format!("known are {}", list(few))),
+        _ => None,
+    }
+}
+
+fn did_you_mean(word: &str) -> String {
+    format!("did you mean {}?", quote(word))
+}
+
+/// The known word that a typing error may have turned into this one.
+pub(super) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    let lower: String = word.to_lowercase().chars().take(LONGEST_QUOTE).collect();
+    let length = lower.chars().count();
+    let near = known
+        .iter()
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            (distance, *candidate)
+        })
+        .min_by_key(|(distance, _)| *distance);
+    match near {
+        // A third of the letters may be wrong, as in rustc, but never all of them.
+        Some((distance, candidate)) if distance <= (length.max(3) / 3) && distance < length => {
+            Some(candidate)
+        }
+        _ => None,
+    }
+}
+
+/// `a`, `b` and `c`, each in backticks.
+pub(super) fn list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    match quoted.as_slice() {
+        [] => "none".to_owned(),
+        [only] => only.clone(),
+        [start @ .., last] => format!("{} and {last}", start.join(", ")),
+    }
+}
+
+/// A piece of the user's text in backticks, cut if it is long and without control characters.
+pub(super) fn quote(text: &str) -> String {
+    let mut quoted = String::from("`");
+    for (index, character) in text.chars().enumerate() {
+        if index == LONGEST_QUOTE {
+            quoted.push('…');
+            break;
+        }
+        if character.is_control() {
+            quoted.extend(character.escape_default());
+        } else {
+            quoted.push(character);
+        }
+    }
+    quoted.push('`');
+    quoted
+}
+
+/// How people write the family.
+pub(super) fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "IPv4",
+        Family::Ipv6 => "IPv6",
+    }
+}
