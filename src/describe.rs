@@ -7,7 +7,7 @@ use firedrill_harness::{
     protocol::{Origin, Probe},
 };
 
-use crate::scenario::{Family, Scenario, icmp_name};
+use crate::scenario::{Family, Scenario, TcpFlags, icmp_name, tcp_flags_text};
 
 /// `TCP 198.51.100.7:32768 -> 192.0.2.10:443 syn, on the wire of eth0`.
 #[must_use]
@@ -17,7 +17,9 @@ pub fn probe(scenario: &Scenario, probe: &Probe) -> String {
             .firewall
             .interfaces
             .get(interface)
-            .map_or_else(String::new, |interface| format!(", in through {}", interface.name)),
+            .map_or_else(String::new, |interface| {
+                format!(", in through {}", interface.name)
+            }),
         Origin::Firewall => ", sent by the firewall".to_owned(),
     };
     format!("{}{place}", packet(&probe.packet))
@@ -28,14 +30,22 @@ pub fn probe(scenario: &Scenario, probe: &Probe) -> String {
 pub fn packet(packet: &Packet) -> String {
     let (source, destination) = (packet.source, packet.destination);
     match &packet.transport {
-        Transport::Tcp { sport, dport, flags } => format!(
+        Transport::Tcp {
+            sport,
+            dport,
+            flags,
+        } => format!(
             "TCP {} -> {} {}",
             endpoint(source, *sport),
             endpoint(destination, *dport),
-            flag_names(*flags)
+            tcp_flags_text(TcpFlags(*flags))
         ),
         Transport::Udp { sport, dport } => {
-            format!("UDP {} -> {}", endpoint(source, *sport), endpoint(destination, *dport))
+            format!(
+                "UDP {} -> {}",
+                endpoint(source, *sport),
+                endpoint(destination, *dport)
+            )
         }
         Transport::Icmp { kind, code, .. } => {
             let (protocol, family) = if source.is_ipv6() {
@@ -43,9 +53,13 @@ pub fn packet(packet: &Packet) -> String {
             } else {
                 ("ICMP", Family::Ipv4)
             };
-            let name = icmp_name(family, *kind)
-                .map_or_else(|| format!("type {kind}"), str::to_owned);
-            let code = if *code == 0 { String::new() } else { format!(" code {code}") };
+            let name =
+                icmp_name(family, *kind).map_or_else(|| format!("type {kind}"), str::to_owned);
+            let code = if *code == 0 {
+                String::new()
+            } else {
+                format!(" code {code}")
+            };
             format!("{protocol} {source} -> {destination} {name}{code}")
         }
     }
@@ -53,15 +67,4 @@ pub fn packet(packet: &Packet) -> String {
 
 fn endpoint(address: IpAddr, port: u16) -> String {
     std::net::SocketAddr::new(address, port).to_string()
-}
-
-fn flag_names(flags: u8) -> String {
-    const NAMES: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
-    let names: Vec<&str> = NAMES
-        .iter()
-        .enumerate()
-        .filter(|(bit, _)| flags & (1 << bit) != 0)
-        .map(|(_, name)| *name)
-        .collect();
-    if names.is_empty() { "no flags".to_owned() } else { names.join(",") }
 }

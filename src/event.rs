@@ -101,7 +101,10 @@ impl ScenarioRecord {
     /// How many of its cases have this outcome.
     #[must_use]
     pub fn count(&self, outcome: Outcome) -> usize {
-        self.cases.iter().filter(|case| case.judgement.outcome == outcome).count()
+        self.cases
+            .iter()
+            .filter(|case| case.judgement.outcome == outcome)
+            .count()
     }
 }
 

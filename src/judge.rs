@@ -83,7 +83,11 @@ pub fn verdict(
     if setting.loaded.generation_after == setting.loaded.generation_before {
         return unproven(Inconclusive::NotLoaded);
     }
-    if let Some(error) = evidence.send_error.as_ref().filter(|error| error.code != EPERM) {
+    if let Some(error) = evidence
+        .send_error
+        .as_ref()
+        .filter(|error| error.code != EPERM)
+    {
         return unproven(Inconclusive::NotSent(error.text.clone()));
     }
     if !evidence.observed.barrier {
@@ -111,9 +115,10 @@ pub fn verdict(
         }
     }
     match (arrival(probe, &evidence.observed, setting.lab), stopped) {
-        (Some(_), Some(decider)) => {
-            (Verdict::Inconclusive(Inconclusive::Contradiction), Some(decider))
-        }
+        (Some(_), Some(decider)) => (
+            Verdict::Inconclusive(Inconclusive::Contradiction),
+            Some(decider),
+        ),
         (Some(arrival), None) => {
             let decider = path::who_accepted(&runs, setting.ruleset);
             (Verdict::Accept(arrival), Some(decider))

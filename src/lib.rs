@@ -1,8 +1,15 @@
 //! firedrill drills a firewall before it is deployed.
 
+pub mod cli;
+pub mod describe;
 pub mod dialect;
+pub mod event;
+pub mod exit;
+pub mod filter;
 pub mod judge;
 pub mod path;
 pub mod plan;
+pub mod report;
+pub mod runner;
 pub mod scenario;
 pub mod verdict;

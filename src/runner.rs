@@ -89,7 +89,11 @@ pub async fn run(
 pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRecord {
     let started = Instant::now();
     let scenario = &selected.scenario;
-    let cases: Vec<&Case> = selected.cases.iter().map(|index| &scenario.cases[*index]).collect();
+    let cases: Vec<&Case> = selected
+        .cases
+        .iter()
+        .map(|index| &scenario.cases[*index])
+        .collect();
     let mut collector = Collector {
         judgements: Vec::with_capacity(cases.len()),
         kernel: None,
@@ -119,7 +123,9 @@ pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRec
     };
     let mut judged = collector.judgements.into_iter();
     let unreached = || {
-        let why = error.as_ref().map_or("the run ended before this case", ScenarioError::message);
+        let why = error
+            .as_ref()
+            .map_or("the run ended before this case", ScenarioError::message);
         // The first line is enough here; the scenario's error has all of it.
         let line = why.lines().next().unwrap_or_default().to_owned();
         (judge::inconclusive(Inconclusive::Cut(line)), 0)
@@ -165,7 +171,7 @@ impl Collector {
         plan: &Plan,
         prepared: &Prepared,
     ) -> Result<(), ScenarioError> {
-        let lost = |error: LaunchError| ScenarioError::Lab(error.to_string());
+        let lost = |error: LaunchError| lab_error(&error);
         let mut session = embedded::start(plan).await.map_err(lost)?;
         let (loaded, ruleset) = self.until_listed(&mut session, prepared).await?;
         let probes: &[Probe] = match &plan.task {
@@ -183,7 +189,11 @@ impl Collector {
                     if evidence.probe != probe.id {
                         return Err(out_of_order());
                     }
-                    let setting = Setting { lab: &plan.lab, loaded: &loaded, ruleset: &ruleset };
+                    let setting = Setting {
+                        lab: &plan.lab,
+                        loaded: &loaded,
+                        ruleset: &ruleset,
+                    };
                     let judgement = judge::judge(scenario, case, probe, &evidence, setting);
                     self.judgements.push((judgement, evidence.duration_us));
                 }
@@ -199,7 +209,7 @@ impl Collector {
                     }
                     return Ok(());
                 }
-                Record::Broken(broken) => return Err(ScenarioError::Lab(broken.to_string())),
+                Record::Broken(broken) => return Err(lab_error(&broken)),
                 Record::LoadFailed(_)
                 | Record::Lab { .. }
                 | Record::Loaded(_)
@@ -216,8 +226,7 @@ impl Collector {
     ) -> Result<(Loaded, Ruleset), ScenarioError> {
         let mut loaded = None;
         loop {
-            let record =
-                session.next().await.map_err(|error| ScenarioError::Lab(error.to_string()))?;
+            let record = session.next().await.map_err(|error| lab_error(&error))?;
             match record {
                 Record::Lab { kernel, .. } => self.kernel = Some(kernel),
                 Record::Loaded(record) => {
@@ -229,7 +238,7 @@ impl Collector {
                     return Ok((loaded, Ruleset::parse(&listing)));
                 }
                 Record::LoadFailed(failure) => return Err(load_failed(&failure, prepared)),
-                Record::Broken(broken) => return Err(ScenarioError::Lab(broken.to_string())),
+                Record::Broken(broken) => return Err(lab_error(&broken)),
                 Record::Evidence(_) | Record::Done { .. } => return Err(out_of_order()),
             }
         }
@@ -247,12 +256,24 @@ pub fn load_failed(failure: &CommandFailure, prepared: &Prepared) -> ScenarioErr
             dialect::package_of(program)
         ));
     }
-    let said = if failure.stderr.trim().is_empty() { &failure.stdout } else { &failure.stderr };
+    let said = if failure.stderr.trim().is_empty() {
+        &failure.stdout
+    } else {
+        &failure.stderr
+    };
     ScenarioError::Input(format!(
         "{program} refuses the candidate {} ({})\n{}",
         prepared.path.display(),
         failure.status,
         prepared.translate(said).trim_end()
+    ))
+}
+
+/// What to tell of a lab that could not be used.
+#[must_use]
+pub fn lab_error(error: &dyn std::error::Error) -> ScenarioError {
+    ScenarioError::Lab(format!(
+        "{error}\n(`firedrill doctor` says what is missing on this machine)"
     ))
 }
 

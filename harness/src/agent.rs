@@ -7,8 +7,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, BufWriter, Write},
-    os::{fd::OwnedFd, unix::process::CommandExt},
-    path::Path,
+    os::fd::OwnedFd,
     time::Instant,
 };
 
@@ -247,16 +246,6 @@ fn run_shell(shell: &Command) -> Result<(), Broken> {
     let Some(mut prepared) = command::prepare(shell) else {
         return Err(Broken::new("read the plan", "a command without a program"));
     };
-    if let Some(terminal) = std::env::var_os("TERM") {
-        prepared.env("TERM", terminal);
-    }
-    if let Some(name) = shell
-        .argv
-        .first()
-        .and_then(|program| Path::new(program).file_name())
-    {
-        prepared.arg0(name);
-    }
     prepared.status().map(drop).doing(doing)
 }
 

@@ -26,7 +26,7 @@ use crate::{
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where programs are looked up inside the sandbox.
-const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What a command printed.
 #[derive(Debug, Default)]
@@ -53,7 +53,8 @@ pub(crate) fn prepare(command: &Command) -> Option<std::process::Command> {
         .env("PATH", SEARCH_PATH)
         .env("HOME", "/root")
         .env("USER", "root")
-        .env("LANG", "C.UTF-8");
+        .env("LANG", "C.UTF-8")
+        .envs(command.env.iter().map(|(name, value)| (name, value)));
     Some(prepared)
 }
 

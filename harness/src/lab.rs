@@ -150,7 +150,8 @@ fn link(links: &[Link], interface: usize) -> Result<&Link, Broken> {
 
 /// Sets a sysctl of the current network namespace, by dotted name.
 fn set_sysctl(name: &str, value: &str) -> Result<(), Broken> {
-    fs::write(sysctl_path(name), value).doing(|| format!("set {name} to `{value}`"))
+    // With the newline even an empty value is written at all.
+    fs::write(sysctl_path(name), format!("{value}\n")).doing(|| format!("set {name} to `{value}`"))
 }
 
 /// As [`set_sysctl`], but a kernel without IPv6 has nothing to quiet.

@@ -115,6 +115,9 @@ pub struct Command {
     pub argv: Vec<String>,
     /// Working directory inside the sandbox.
     pub cwd: PathBuf,
+    /// Environment variables beside the sandbox's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
 }
 
 /// One packet to send.

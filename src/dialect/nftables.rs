@@ -76,6 +76,7 @@ pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepa
             load: vec![Command {
                 argv: [&arguments[..], &["-f".to_owned(), text(&inside)?]].concat(),
                 cwd: folder,
+                env: Vec::new(),
             }],
             list: list_command(),
             replaced: files
@@ -97,6 +98,7 @@ fn list_command() -> Command {
             .map(str::to_owned)
             .to_vec(),
         cwd: PathBuf::from("/"),
+        env: Vec::new(),
     }
 }
 

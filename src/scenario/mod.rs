@@ -22,10 +22,8 @@ mod tree;
 mod words;
 mod yaml;
 
-#[cfg(test)]
-mod tests;
-
 pub use load::{load, parse};
 pub use model::*;
 pub use problem::{Problem, Problems};
 pub use schema::json_schema;
+pub use words::{icmp_name, tcp_flags_text};

@@ -4,7 +4,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use ipnet::IpNet;
@@ -233,6 +233,16 @@ pub enum RejectKind {
     PolicyFail,
     /// ICMPv6 type 1 code 6 (reject route); IPv6 only.
     RejectRoute,
+}
+
+impl Candidate {
+    /// The main file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Nftables(path) => path,
+        }
+    }
 }
 
 impl RejectKind {

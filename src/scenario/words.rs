@@ -147,6 +147,15 @@ pub(super) fn icmp_type(word: &str, family: Family) -> Option<u8> {
     number_of(icmp_types_of(family), word)
 }
 
+/// The name of an ICMP type in this family, if it has one.
+#[must_use]
+pub fn icmp_name(family: Family, number: u8) -> Option<&'static str> {
+    let mut types = icmp_types_of(family).iter();
+    types
+        .find(|(_, known)| *known == number)
+        .map(|(name, _)| *name)
+}
+
 /// The names of ICMP types in both families.
 pub(super) fn icmp_types() -> Vec<&'static str> {
     names_of([&ICMP_TYPES, &ICMPV6_TYPES])
@@ -173,7 +182,8 @@ pub(super) fn tcp_flags() -> Vec<&'static str> {
 }
 
 /// The names of the bits that are set, `fin,psh,urg`, or `none`.
-pub(super) fn tcp_flags_text(flags: TcpFlags) -> String {
+#[must_use]
+pub fn tcp_flags_text(flags: TcpFlags) -> String {
     let set = TCP_FLAGS.iter().filter(|(_, bit)| flags.0 & bit != 0);
     let names: Vec<&str> = set.map(|(name, _)| *name).collect();
     if names.is_empty() {

@@ -12,7 +12,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use tokio::process::{Child, Command};
 
 use super::{LaunchError, Session};
-use crate::{agent, protocol::Plan};
+use crate::{agent, command, protocol::Plan};
 
 /// Starts an agent that is silent but for its records.
 ///
@@ -64,4 +64,21 @@ fn spawn(control: OwnedFd, input: fn() -> Stdio, output: fn() -> Stdio) -> io::R
         }])
         .map_err(io::Error::other)?;
     command.spawn()
+}
+
+/// What the `nft` of this machine says of its version: the one that the sandbox shows.
+#[must_use]
+pub fn nft_version() -> Option<String> {
+    let output = std::process::Command::new("/usr/bin/env")
+        .args([
+            "-i",
+            &format!("PATH={}", command::SEARCH_PATH),
+            "nft",
+            "--version",
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -1,0 +1,179 @@
+//! The command line: arguments in, exit code out.
+
+mod doctor;
+mod shell;
+mod test;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    exit::Exit,
+    report::Wanted,
+    scenario::{self, Problems, Scenario},
+};
+
+/// Drills a firewall before it is deployed: real packets, through the real kernel, in a disposable
+/// sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "firedrill", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all expectations hold, 1 an expectation failed, \
+                          2 bad usage or input, 3 the lab could not tell.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios and compare every verdict with what they expect.
+    Test(TestArguments),
+    /// Validate scenarios without running them.
+    Check(Paths),
+    /// Say what this machine can run, what is missing, and what to do about it.
+    Doctor,
+    /// Open a shell inside a scenario's lab, on the firewall, with the candidate loaded.
+    Shell(ShellArguments),
+    /// Print the JSON Schema of the scenario format, for editors.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+struct Paths {
+    /// Scenario files, or folders of them.
+    #[arg(value_name = "PATH", default_value = "scenarios")]
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct TestArguments {
+    #[command(flatten)]
+    paths: Paths,
+    /// Only cases whose name contains this text or matches this regular expression.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Print the names of the selected cases, and run nothing.
+    #[arg(long)]
+    list: bool,
+    /// Write a report: terminal, json or junit, to standard output or to a file. May be repeated.
+    #[arg(long = "report", value_name = "FORMAT[=FILE]")]
+    reports: Vec<Wanted>,
+    /// Run the scenarios against this configuration instead of their own.
+    #[arg(long, value_name = "FILE")]
+    candidate: Option<PathBuf>,
+    /// How many labs may stand at the same time [default: one per processor].
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+struct ShellArguments {
+    /// The scenario.
+    #[arg(value_name = "SCENARIO")]
+    scenario: PathBuf,
+    /// Load this configuration instead of the scenario's own.
+    #[arg(long, value_name = "FILE")]
+    candidate: Option<PathBuf>,
+    /// Run this instead of an interactive shell.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = Cli::parse();
+    let color = use_color(cli.color, &io::stdout());
+    match cli.command {
+        Command::Test(arguments) => test::test(&arguments, color, cli.color),
+        Command::Check(paths) => check(&paths.paths, cli.color),
+        Command::Doctor => doctor::doctor(color),
+        Command::Shell(arguments) => shell::shell(&arguments, cli.color),
+        Command::Schema => schema(),
+    }
+}
+
+fn use_color(wanted: Color, stream: &impl anstream::stream::RawStream) -> bool {
+    match wanted {
+        Color::Always => true,
+        Color::Never => false,
+        // Looks at NO_COLOR, CLICOLOR, TERM and whether the stream is a terminal.
+        Color::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
+    }
+}
+
+/// Reads scenarios; what is wrong with them goes to standard error.
+fn load(paths: &[PathBuf], color: Color) -> Result<Vec<Scenario>, Exit> {
+    scenario::load(paths).map_err(|problems: Problems| {
+        complain(&problems.render(use_color(color, &io::stderr())));
+        Exit::BadInput
+    })
+}
+
+fn check(paths: &[PathBuf], color: Color) -> Exit {
+    match load(paths, color) {
+        Ok(scenarios) => {
+            let cases: usize = scenarios.iter().map(|scenario| scenario.cases.len()).sum();
+            say(&format!(
+                "{} scenarios with {cases} cases are valid",
+                scenarios.len()
+            ));
+            Exit::Success
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn schema() -> Exit {
+    match serde_json::to_string_pretty(&scenario::json_schema()) {
+        Ok(text) => {
+            say(&text);
+            Exit::Success
+        }
+        Err(error) => {
+            complain(&format!("error: could not write the schema: {error}"));
+            Exit::BadInput
+        }
+    }
+}
+
+/// Writes a line to standard output. A reader that went away is no error.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Writes a line to standard error.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+}
+
+fn is_interactive() -> bool {
+    io::stderr().is_terminal() && io::stdout().is_terminal()
+}
+
+/// A runtime on this thread: the work is done by other processes.
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            complain(&format!("error: could not start: {error}"));
+            Exit::Inconclusive
+        })
+}

@@ -1,0 +1,90 @@
+//! `firedrill shell`.
+
+use std::path::Path;
+
+use firedrill_harness::{
+    launcher::embedded,
+    protocol::{Command, Record},
+};
+
+use super::{Color, ShellArguments, complain, load, runtime};
+use crate::{
+    dialect,
+    event::ScenarioError,
+    exit::Exit,
+    plan, runner,
+    scenario::{Candidate, Scenario},
+};
+
+pub(super) fn shell(arguments: &ShellArguments, color: Color) -> Exit {
+    let mut scenarios = match load(std::slice::from_ref(&arguments.scenario), color) {
+        Ok(scenarios) => scenarios,
+        Err(exit) => return exit,
+    };
+    if scenarios.len() != 1 {
+        complain(&format!(
+            "error: {} has {} scenarios; a shell needs one file",
+            arguments.scenario.display(),
+            scenarios.len()
+        ));
+        return Exit::BadInput;
+    }
+    let mut scenario = scenarios.remove(0);
+    if let Some(candidate) = &arguments.candidate {
+        scenario.firewall.candidate = Candidate::Nftables(candidate.clone());
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    match runtime.block_on(run(&scenario, command(&scenario, &arguments.command))) {
+        Ok(()) => Exit::Success,
+        Err(ScenarioError::Input(message)) => {
+            complain(&format!("error: {message}"));
+            Exit::BadInput
+        }
+        Err(ScenarioError::Lab(message)) => {
+            complain(&format!("error: {message}"));
+            Exit::Inconclusive
+        }
+    }
+}
+
+/// What was asked for, or an interactive shell that says where it is.
+fn command(scenario: &Scenario, asked: &[String]) -> Command {
+    let shell = if Path::new("/bin/bash").exists() {
+        vec!["/bin/bash".to_owned(), "--norc".to_owned()]
+    } else {
+        vec!["/bin/sh".to_owned()]
+    };
+    let terminal = std::env::var("TERM").map(|terminal| ("TERM".to_owned(), terminal));
+    let prompt = ("PS1".to_owned(), format!("firedrill {} # ", scenario.id));
+    Command {
+        argv: if asked.is_empty() {
+            shell
+        } else {
+            asked.to_vec()
+        },
+        cwd: "/".into(),
+        env: terminal.into_iter().chain([prompt]).collect(),
+    }
+}
+
+async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError> {
+    let prepared = dialect::prepare(&scenario.firewall)
+        .map_err(|error| ScenarioError::Input(error.to_string()))?;
+    let plan = plan::shell(scenario, &prepared, command);
+    let lost = |error: firedrill_harness::launcher::LaunchError| runner::lab_error(&error);
+    let mut session = embedded::start_on_terminal(&plan).await.map_err(lost)?;
+    loop {
+        match session.next().await.map_err(lost)? {
+            Record::Done { .. } => return Ok(()),
+            Record::LoadFailed(failure) => return Err(runner::load_failed(&failure, &prepared)),
+            Record::Broken(broken) => return Err(runner::lab_error(&broken)),
+            Record::Lab { .. }
+            | Record::Loaded(_)
+            | Record::Ruleset { .. }
+            | Record::Evidence(_) => {}
+        }
+    }
+}

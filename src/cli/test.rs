@@ -1,0 +1,153 @@
+//! `firedrill test`.
+
+use std::{io, sync::Arc, thread::available_parallelism};
+
+use super::{Color, TestArguments, complain, is_interactive, load, runtime, say};
+use crate::{
+    event::Event,
+    exit::Exit,
+    filter::Filter,
+    report::{Format, Progress, Reporter, Versions, Wanted},
+    runner::{self, Options, Selected},
+};
+
+pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) -> Exit {
+    let scenarios = match load(&arguments.paths.paths, wanted_color) {
+        Ok(scenarios) => scenarios,
+        Err(exit) => return exit,
+    };
+    if let Some(candidate) = arguments.candidate.as_ref().filter(|path| !path.is_file()) {
+        complain(&format!(
+            "error: there is no candidate file {}",
+            candidate.display()
+        ));
+        return Exit::BadInput;
+    }
+    let filter = arguments
+        .filter
+        .as_deref()
+        .map_or_else(Filter::all, Filter::new);
+    let selected: Vec<Selected> = scenarios
+        .into_iter()
+        .filter_map(|scenario| {
+            let cases = filter.select(&scenario);
+            (!cases.is_empty()).then(|| Selected {
+                scenario: Arc::new(scenario),
+                cases,
+            })
+        })
+        .collect();
+    if selected.is_empty() {
+        let filter = arguments.filter.as_deref().unwrap_or_default();
+        complain(&format!(
+            "error: no case is selected: no name contains or matches `{filter}`\n\
+             (`firedrill test --list` shows all names)"
+        ));
+        return Exit::BadInput;
+    }
+    if arguments.list {
+        for selected in &selected {
+            for case in &selected.cases {
+                say(&selected.scenario.cases[*case].name);
+            }
+        }
+        return Exit::Success;
+    }
+    run(arguments, selected, color)
+}
+
+fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit {
+    let mut reporters = match reporters(&arguments.reports, color) {
+        Ok(reporters) => reporters,
+        Err(exit) => return exit,
+    };
+    let options = Options {
+        jobs: arguments.jobs.map_or_else(
+            || available_parallelism().map_or(1, usize::from),
+            usize::from,
+        ),
+        candidate: arguments.candidate.clone(),
+        blind: None,
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let mut progress = is_interactive().then(Progress::new);
+    let mut unwritten = None;
+    let summary = runtime.block_on(runner::run(selected, options, |event| {
+        let result = report(&mut reporters, progress.as_mut(), &event);
+        unwritten = unwritten.take().or(result.err());
+    }));
+    // Sandboxes end on their own; nobody has to wait for the kernel to take them down.
+    runtime.shutdown_background();
+    match unwritten {
+        // Whoever reads has seen enough.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => summary.exit(),
+        Some(error) => {
+            complain(&format!("error: could not write the report: {error}"));
+            Exit::BadInput
+        }
+        None => summary.exit(),
+    }
+}
+
+/// The reports that were asked for, or the terminal's.
+fn reporters(wanted: &[Wanted], color: bool) -> Result<Vec<Box<dyn Reporter>>, Exit> {
+    let terminal = [Wanted {
+        format: Format::Terminal,
+        file: None,
+    }];
+    let to_standard_output = wanted.iter().filter(|wanted| wanted.file.is_none()).count();
+    if to_standard_output > 1 {
+        complain("error: only one report can go to standard output; write `FORMAT=FILE`");
+        return Err(Exit::BadInput);
+    }
+    let versions = if wanted.iter().any(|wanted| wanted.format == Format::Json) {
+        Versions {
+            nft: firedrill_harness::launcher::embedded::nft_version(),
+        }
+    } else {
+        Versions::default()
+    };
+    // A report in a file leaves the terminal to the usual report.
+    let usual = if to_standard_output == 0 {
+        &terminal[..]
+    } else {
+        &[]
+    };
+    wanted
+        .iter()
+        .chain(usual)
+        .map(|wanted| {
+            wanted
+                .open(Box::new(io::stdout()), color, &versions)
+                .map_err(|error| {
+                    complain(&format!(
+                        "error: could not open the report {wanted}: {error}"
+                    ));
+                    Exit::BadInput
+                })
+        })
+        .collect()
+}
+
+fn report(
+    reporters: &mut [Box<dyn Reporter>],
+    progress: Option<&mut Progress>,
+    event: &Event,
+) -> io::Result<()> {
+    let mut all = || {
+        reporters
+            .iter_mut()
+            .try_for_each(|reporter| reporter.event(event))
+    };
+    match progress {
+        None => all(),
+        Some(progress) => {
+            let result = progress.suspend(all);
+            progress.event(event)?;
+            result
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The report for programs. One document, written scenario by scenario, so that its size in memory
+//! does not grow with the run. `version` is the version of this format; a key once given keeps its
+//! meaning within a version, and new keys may appear.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use serde::Serialize;
+
+use super::{Reporter, Versions};
+use crate::{
+    event::{CaseRecord, Event, ScenarioRecord, Summary},
+    verdict::{Arrival, Decider, KernelReason, Outcome, Verdict},
+};
+
+/// The version of the format.
+pub const VERSION: u32 = 1;
+
+/// Writes one JSON document.
+pub struct Json {
+    out: Box<dyn Write>,
+    versions: Versions,
+    kernel: Option<String>,
+    first: bool,
+}
+
+#[derive(Serialize)]
+struct JsonScenario<'a> {
+    name: &'a str,
+    title: &'a str,
+    file: &'a Path,
+    tags: &'a [String],
+    candidate: JsonCandidate<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    duration_us: u64,
+    cases: Vec<JsonCase<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonCandidate<'a> {
+    path: &'a Path,
+    sha256: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonCase<'a> {
+    name: &'a str,
+    file: &'a Path,
+    line: usize,
+    family: String,
+    expected: String,
+    verdict: String,
+    outcome: Outcome,
+    reason: Option<&'a str>,
+    rule: Option<JsonRule<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel: Option<KernelReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrival: Option<JsonArrival<'a>>,
+    packet: &'a str,
+    duration_us: u64,
+}
+
+/// The deciding rule; a policy has no handle.
+#[derive(Serialize)]
+struct JsonRule<'a> {
+    family: &'a str,
+    table: &'a str,
+    chain: &'a str,
+    handle: Option<u64>,
+    text: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonArrival<'a> {
+    interface: Option<&'a str>,
+    source: std::net::IpAddr,
+    destination: std::net::IpAddr,
+}
+
+#[derive(Serialize)]
+struct JsonTotals {
+    scenarios: usize,
+    cases: usize,
+    pass: usize,
+    fail: usize,
+    inconclusive: usize,
+    skipped: usize,
+    bad_input: usize,
+    broken: usize,
+    exit_code: u8,
+    duration_us: u64,
+}
+
+impl Json {
+    /// Writes to `out`.
+    #[must_use]
+    pub fn new(out: Box<dyn Write>, versions: Versions) -> Self {
+        Self {
+            out,
+            versions,
+            kernel: None,
+            first: true,
+        }
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        write!(
+            self.out,
+            "{{\"version\":{VERSION},\"tool\":{{\"name\":\"firedrill\",\"version\":{}}},\"scenarios\":[",
+            serde_json::to_string(env!("CARGO_PKG_VERSION"))?
+        )
+    }
+
+    fn scenario(&mut self, record: &ScenarioRecord) -> io::Result<()> {
+        if self.kernel.is_none() {
+            self.kernel.clone_from(&record.kernel);
+        }
+        let separator = if self.first { "\n" } else { ",\n" };
+        self.first = false;
+        self.out.write_all(separator.as_bytes())?;
+        let scenario = &record.scenario;
+        let json = JsonScenario {
+            name: &scenario.id,
+            title: &scenario.name,
+            file: &scenario.file,
+            tags: &scenario.tags,
+            candidate: JsonCandidate {
+                path: &record.candidate.path,
+                sha256: &record.candidate.hash,
+            },
+            error: record
+                .error
+                .as_ref()
+                .map(crate::event::ScenarioError::message),
+            duration_us: record.duration_us,
+            cases: record.cases.iter().map(case).collect(),
+        };
+        Ok(serde_json::to_writer(&mut self.out, &json)?)
+    }
+
+    fn end(&mut self, summary: &Summary) -> io::Result<()> {
+        let totals = JsonTotals {
+            scenarios: summary.scenarios,
+            cases: summary.cases(),
+            pass: summary.pass,
+            fail: summary.fail,
+            inconclusive: summary.inconclusive,
+            skipped: summary.skipped,
+            bad_input: summary.bad_input,
+            broken: summary.broken,
+            exit_code: summary.exit().code(),
+            duration_us: summary.duration_us,
+        };
+        writeln!(
+            self.out,
+            "\n],\"totals\":{},\"kernel\":{},\"nft\":{}}}",
+            serde_json::to_string(&totals)?,
+            serde_json::to_string(&self.kernel)?,
+            serde_json::to_string(&self.versions.nft)?
+        )?;
+        self.out.flush()
+    }
+}
+
+impl Reporter for Json {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Started { .. } => self.start(),
+            Event::Finished(record) => self.scenario(record),
+            Event::Ended(summary) => self.end(summary),
+        }
+    }
+}
+
+fn case(record: &CaseRecord) -> JsonCase<'_> {
+    let judgement = &record.judgement;
+    let (rule, kernel) = match &judgement.decider {
+        Some(Decider::Rule(rule)) => (
+            Some(JsonRule {
+                family: &rule.chain.family,
+                table: &rule.chain.table,
+                chain: &rule.chain.name,
+                handle: Some(rule.handle),
+                text: rule.text.as_deref(),
+            }),
+            None,
+        ),
+        Some(Decider::Policy(chain)) => (
+            Some(JsonRule {
+                family: &chain.family,
+                table: &chain.table,
+                chain: &chain.name,
+                handle: None,
+                text: Some("policy"),
+            }),
+            None,
+        ),
+        Some(Decider::Kernel(reason)) => (None, Some(*reason)),
+        Some(Decider::NoChain) | None => (None, None),
+    };
+    let arrival = match &judgement.verdict {
+        Verdict::Accept(Arrival {
+            interface,
+            source,
+            destination,
+        }) => Some(JsonArrival {
+            interface: interface.as_deref(),
+            source: *source,
+            destination: *destination,
+        }),
+        Verdict::Drop | Verdict::Reject(_) | Verdict::Inconclusive(_) => None,
+    };
+    JsonCase {
+        name: &record.case.name,
+        file: &record.case.at.file,
+        line: record.case.at.line,
+        family: record.case.family.to_string(),
+        expected: record.case.expect.to_string(),
+        verdict: match &judgement.verdict {
+            Verdict::Inconclusive(_) => judgement.verdict.word().to_owned(),
+            Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_) => {
+                judgement.verdict.to_string()
+            }
+        },
+        outcome: judgement.outcome,
+        reason: judgement.reason.as_deref(),
+        rule,
+        kernel,
+        arrival,
+        packet: &record.packet,
+        duration_us: record.duration_us,
+    }
+}

@@ -1,0 +1,98 @@
+//! JUnit XML for CI servers: a suite per scenario, a test case per case. Proven failures are
+//! `failure`; what could not be told is `error`, so that no server counts it as passed.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::Reporter;
+use crate::{
+    event::{CaseRecord, Event, ScenarioRecord},
+    verdict::Outcome,
+};
+
+/// Collects the run and writes one document at its end: its totals stand at the top.
+pub struct JUnit {
+    out: Box<dyn Write>,
+    report: Report,
+}
+
+impl JUnit {
+    /// Writes to `out`.
+    #[must_use]
+    pub fn new(out: Box<dyn Write>) -> Self {
+        Self {
+            out,
+            report: Report::new("firedrill"),
+        }
+    }
+}
+
+impl Reporter for JUnit {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Started { .. } => Ok(()),
+            Event::Finished(record) => {
+                self.report.add_test_suite(suite(record));
+                Ok(())
+            }
+            Event::Ended(summary) => {
+                self.report
+                    .set_time(Duration::from_micros(summary.duration_us));
+                self.report
+                    .serialize(&mut self.out)
+                    .map_err(io::Error::other)?;
+                self.out.flush()
+            }
+        }
+    }
+}
+
+fn suite(record: &ScenarioRecord) -> TestSuite {
+    let mut suite = TestSuite::new(record.scenario.id.as_str());
+    suite.set_time(Duration::from_micros(record.duration_us));
+    suite.add_property((
+        "candidate",
+        record.candidate.path.display().to_string().as_str(),
+    ));
+    suite.add_property(("candidate.sha256", record.candidate.hash.as_str()));
+    suite.add_test_cases(record.cases.iter().map(|case| test_case(record, case)));
+    suite
+}
+
+fn test_case(record: &ScenarioRecord, case: &CaseRecord) -> TestCase {
+    let judgement = &case.judgement;
+    let reason = judgement.reason.clone().unwrap_or_default();
+    let status = match judgement.outcome {
+        Outcome::Pass => TestCaseStatus::success(),
+        Outcome::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Outcome::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
+        Outcome::Skipped => TestCaseStatus::skipped(),
+    };
+    let mut test = TestCase::new(case.case.name.as_str(), status);
+    if judgement.outcome != Outcome::Pass {
+        let by = judgement
+            .decider
+            .as_ref()
+            .map_or_else(String::new, |by| format!("by: {by}\n"));
+        let details = format!(
+            "{}\nexpected: {}\nactual: {}\n{by}packet: {}\n",
+            case.case.at, case.case.expect, judgement.verdict, case.packet
+        );
+        test.status.set_message(reason);
+        test.status.set_type(judgement.outcome.word());
+        test.status.set_description(details);
+    }
+    test.set_classname(record.scenario.id.as_str());
+    test.set_time(Duration::from_micros(case.duration_us));
+    test.extra.insert(
+        "file".into(),
+        case.case.at.file.display().to_string().into(),
+    );
+    test.extra
+        .insert("line".into(), case.case.at.line.to_string().into());
+    test
+}

@@ -1,0 +1,184 @@
+//! The report for people: quiet where all is well, and everything needed where it is not.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::Reporter;
+use crate::{
+    event::{CaseRecord, Event, ScenarioRecord, Summary},
+    verdict::{Outcome, Verdict},
+};
+
+/// Writes lines to a terminal or a log.
+pub struct Terminal {
+    out: Box<dyn Write>,
+    color: bool,
+    /// Width of the longest scenario name so far, so that the columns stand below each other.
+    width: usize,
+}
+
+const PASS: Style = AnsiColor::Green.on_default().bold();
+const FAIL: Style = AnsiColor::Red.on_default().bold();
+const INCONCLUSIVE: Style = AnsiColor::Yellow.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
+const STRONG: Style = Style::new().bold();
+
+impl Terminal {
+    /// Writes to `out`, with escape sequences if `color`.
+    #[must_use]
+    pub fn new(out: Box<dyn Write>, color: bool) -> Self {
+        Self {
+            out,
+            color,
+            width: 24,
+        }
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn scenario(&mut self, record: &ScenarioRecord) -> io::Result<()> {
+        let (style, word) = status(record);
+        let id = &record.scenario.id;
+        self.width = self.width.max(id.chars().count());
+        let time = format!("{:>6} ms", milliseconds(record.duration_us));
+        let head = format!("{word:<12} {id:<width$}", width = self.width);
+        let line = self.paint(style, &head);
+        let time = self.paint(FAINT, &time);
+        writeln!(self.out, "{line}  {:>22}  {time}", counts(record))?;
+        if let Some(error) = &record.error {
+            writeln!(self.out)?;
+            let head = self.paint(style, "error");
+            let message = indent(error.message());
+            writeln!(self.out, "{head}: {id}: {message}")?;
+            writeln!(self.out, "  --> {}", record.scenario.file.display())?;
+            return writeln!(self.out);
+        }
+        for line in record.output.lines() {
+            writeln!(self.out, "    {line}")?;
+        }
+        let bad = |case: &&CaseRecord| case.judgement.outcome != Outcome::Pass;
+        let mut any = false;
+        for case in record.cases.iter().filter(bad) {
+            writeln!(self.out)?;
+            self.case(case)?;
+            any = true;
+        }
+        if any { writeln!(self.out) } else { Ok(()) }
+    }
+
+    fn case(&mut self, record: &CaseRecord) -> io::Result<()> {
+        let judgement = &record.judgement;
+        let head = match judgement.outcome {
+            Outcome::Pass => self.paint(PASS, "pass"),
+            Outcome::Fail => self.paint(FAIL, "FAIL"),
+            Outcome::Inconclusive => self.paint(INCONCLUSIVE, "INCONCLUSIVE"),
+            Outcome::Skipped => self.paint(INCONCLUSIVE, "SKIPPED"),
+        };
+        let name = self.paint(STRONG, &record.case.name);
+        writeln!(self.out, "{head} {name}")?;
+        writeln!(self.out, "  --> {}", record.case.at)?;
+        writeln!(self.out, "  expected  {}", record.case.expect)?;
+        match &judgement.verdict {
+            Verdict::Inconclusive(reason) => writeln!(self.out, "  because   {reason}")?,
+            verdict => {
+                writeln!(self.out, "  actual    {verdict}")?;
+                let told = format!("expected {}, but it was {verdict}", record.case.expect);
+                if let Some(reason) = judgement.reason.as_ref().filter(|reason| **reason != told) {
+                    writeln!(self.out, "  because   {reason}")?;
+                }
+            }
+        }
+        if let Some(decider) = &judgement.decider {
+            writeln!(self.out, "  by        {decider}")?;
+        }
+        if !record.packet.is_empty() {
+            writeln!(self.out, "  packet    {}", record.packet)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, summary: &Summary) -> io::Result<()> {
+        let outcome = match summary.exit() {
+            crate::exit::Exit::Success => (PASS, "passed"),
+            crate::exit::Exit::Failed => (FAIL, "FAILED"),
+            crate::exit::Exit::BadInput => (FAIL, "BAD INPUT"),
+            crate::exit::Exit::Inconclusive => (INCONCLUSIVE, "INCONCLUSIVE"),
+        };
+        let word = self.paint(outcome.0, outcome.1);
+        let mut parts = vec![format!("{} pass", summary.pass)];
+        for (count, name) in [
+            (summary.fail, "fail"),
+            (summary.inconclusive, "inconclusive"),
+            (summary.skipped, "skipped"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {name}"));
+            }
+        }
+        let scenarios = plural(summary.scenarios, "scenario");
+        let cases = plural(summary.cases(), "case");
+        let time = milliseconds(summary.duration_us);
+        writeln!(
+            self.out,
+            "{word}: {cases} of {scenarios} in {time} ms: {}",
+            parts.join(", ")
+        )
+    }
+}
+
+impl Reporter for Terminal {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Started { .. } => Ok(()),
+            Event::Finished(record) => self.scenario(record),
+            Event::Ended(summary) => self.end(summary),
+        }?;
+        self.out.flush()
+    }
+}
+
+fn status(record: &ScenarioRecord) -> (Style, &'static str) {
+    if record.error.is_some() {
+        (FAIL, "ERROR")
+    } else if record.count(Outcome::Fail) > 0 {
+        (FAIL, "FAIL")
+    } else if record.count(Outcome::Inconclusive) > 0 {
+        (INCONCLUSIVE, "INCONCLUSIVE")
+    } else {
+        (PASS, "ok")
+    }
+}
+
+fn counts(record: &ScenarioRecord) -> String {
+    let all = record.cases.len();
+    let fine = record.count(Outcome::Pass);
+    if fine == all {
+        plural(all, "case")
+    } else {
+        format!("{fine} of {} pass", plural(all, "case"))
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+fn milliseconds(micros: u64) -> u64 {
+    micros.div_ceil(1000)
+}
+
+/// Continuation lines stand below the first.
+fn indent(message: &str) -> String {
+    message.replace('\n', "\n    ")
+}
