@@ -4,7 +4,9 @@
 //! Addresses that should answer are entered as permanent neighbours, so no resolution, no duplicate
 //! address detection and no router discovery disturbs a verdict.
 
-use std::fs;
+use std::{fs, net::IpAddr};
+
+use ipnet::IpNet;
 
 use crate::{
     error::Doing,
@@ -19,7 +21,8 @@ const LOOPBACK_INDEX: u32 = 1;
 /// Interface indices start behind the loopback interface.
 const FIRST_INDEX: u32 = 2;
 
-/// Room between the far ends of two labs in one world.
+/// Room between the far ends of two labs in one world. It also keeps the indices of the two ends of a
+/// link apart: where they are equal, the kernel takes its time (up to a second) to switch the link on.
 const LAB_STRIDE: u32 = 1000;
 
 /// A finished lab.
@@ -94,7 +97,7 @@ impl Lab {
                     firewall_index: FIRST_INDEX + position,
                     // Locally administered unicast addresses (IEEE 802-2014 section 8.4).
                     firewall_mac: [0x02, 0xfd, 0x00, 0x01, high, low],
-                    far_index: FIRST_INDEX + number * LAB_STRIDE + position,
+                    far_index: (number + 1) * LAB_STRIDE + position,
                     far_mac: [0x02, 0xfd, 0x00, 0x02, high, low],
                 }
             })
@@ -133,8 +136,13 @@ impl Lab {
             for (name, value) in &spec.sysctl {
                 set_sysctl(name, value)?;
             }
-            Ok(())
+            links
+                .iter()
+                .try_for_each(|link| there.await_operational(link.firewall_index))
         })?;
+        links
+            .iter()
+            .try_for_each(|link| here.await_operational(link.far_index))?;
         Ok(Self { firewall, links })
     }
 }

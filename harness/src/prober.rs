@@ -186,6 +186,11 @@ impl<'a> Prober<'a> {
                     self.send(std::slice::from_ref(probe))?;
                     let again = self.observe(probe.from)?;
                     control.observed.barrier &= again.barrier;
+                    control.observed.seen = again.seen;
+                    control
+                        .observed
+                        .seen
+                        .retain(|sighting| is_itself(probe, sighting));
                     control.kernel = Some(self.ask_kernel(probe)?);
                 }
                 controls.push(control);

@@ -1,6 +1,11 @@
 //! Links, addresses, routes and neighbours, by synchronous netlink requests (rtnetlink(7)).
 
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::IpAddr,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use ipnet::IpNet;
 use netlink_packet_core::{
@@ -10,7 +15,7 @@ use netlink_packet_core::{
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
-    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State},
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{
         RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
@@ -18,6 +23,7 @@ use netlink_packet_route::{
     },
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{
     error::Doing,
@@ -28,6 +34,14 @@ use crate::{
 
 /// The largest answer read; an acknowledgement or a single route is far smaller.
 const ANSWER_BYTES: usize = 16 * 1024;
+
+/// How long a link or an address may take to become usable; it needs about a millisecond.
+const READY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where changes of links are announced (linux/rtnetlink.h).
+const RTNLGRP_LINK: u32 = 1;
+/// Where changes of IPv6 routes are announced.
+const RTNLGRP_IPV6_ROUTE: u32 = 11;
 
 /// A veth pair to make: one end here, the other in the firewall's namespace.
 pub(crate) struct Veth<'a> {
@@ -94,6 +108,75 @@ impl RouteSocket {
         link.header.change_mask = LinkFlags::Up;
         self.change(RouteNetlinkMessage::SetLink(link), 0)
             .doing(|| format!("bring interface number {index} up"))
+    }
+
+    /// Waits until an interface of this namespace can send. The kernel switches a link on in two
+    /// steps; between them it says "up" but throws packets away (net/core/link_watch.c).
+    pub(crate) fn await_operational(&mut self, index: u32) -> Result<(), Broken> {
+        self.await_that(RTNLGRP_LINK, |socket| socket.is_operational(index))
+            .doing(|| format!("wait until interface number {index} is operational"))
+    }
+
+    /// Waits until packets to an address of this namespace are delivered. IPv6 does not do so before
+    /// a worker has looked after the address, even without duplicate address detection; until then it
+    /// asks the link for its own address (net/ipv6/addrconf.c).
+    pub(crate) fn await_local(&mut self, address: IpAddr) -> Result<(), Broken> {
+        self.await_that(RTNLGRP_IPV6_ROUTE, |socket| socket.is_local(address))
+            .doing(|| format!("wait until {address} is an address of the firewall"))
+    }
+
+    /// Looks at a condition now and after every announcement of a group, until it holds.
+    fn await_that(
+        &mut self,
+        group: u32,
+        condition: impl Fn(&mut Self) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let deadline = Instant::now() + READY_PATIENCE;
+        if condition(self)? {
+            return Ok(());
+        }
+        self.socket.add_membership(group)?;
+        while !condition(self)? {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            if poll(&mut fds, timeout)? == 0 {
+                return Err(io::Error::from(io::ErrorKind::TimedOut));
+            }
+            // The announcement itself says less than a look.
+            let _ = self.socket.recv(&mut &mut [0; ANSWER_BYTES][..], 0)?;
+        }
+        self.socket.drop_membership(group)
+    }
+
+    fn is_local(&mut self, address: IpAddr) -> io::Result<bool> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(address);
+        message.header.destination_prefix_length = if address.is_ipv6() { 128 } else { 32 };
+        message
+            .attributes
+            .push(RouteAttribute::Destination(address.into()));
+        match self.request(RouteNetlinkMessage::GetRoute(message), NLM_F_REQUEST) {
+            Ok(Some(RouteNetlinkMessage::NewRoute(route))) => {
+                Ok(route.header.kind == RouteType::Local)
+            }
+            Ok(_) => Ok(false),
+            // No route yet.
+            Err(error) if error.raw_os_error().is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_operational(&mut self, index: u32) -> io::Result<bool> {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        let answer = self.request(RouteNetlinkMessage::GetLink(link), NLM_F_REQUEST)?;
+        let Some(RouteNetlinkMessage::NewLink(link)) = answer else {
+            return Ok(false);
+        };
+        Ok(link
+            .attributes
+            .contains(&LinkAttribute::OperState(State::Up)))
     }
 
     /// Gives an interface an address, usable at once.
