@@ -57,7 +57,21 @@ pub(super) fn document(sources: &mut Sources, file: usize) -> Result<Merged, Vec
         chain: vec![start],
         done: HashSet::new(),
     };
-    let root = includer.expand(root);
+    let root = if let Kind::Null = root.kind {
+        let start = Span {
+            file,
+            start: 0,
+            end: 0,
+        };
+        includer.problem(start, "the file is empty".to_owned());
+        includer.incomplete = true;
+        Node {
+            span: root.span,
+            kind: Kind::Map(Vec::new()),
+        }
+    } else {
+        includer.expand(root)
+    };
     Ok(Merged {
         root,
         incomplete: includer.incomplete,

@@ -130,13 +130,18 @@ impl Problems {
             let at = problem.location.as_ref()?;
             Some((&at.file, at.line, at.column))
         }
-        problems.sort_by(|a, b| {
-            place(a)
-                .cmp(&place(b))
-                .then_with(|| a.message.cmp(&b.message))
-        });
-        problems.dedup();
-        Self(problems)
+        problems.sort_by(|a, b| place(a).cmp(&place(b)));
+        let mut kept: Vec<Problem> = Vec::with_capacity(problems.len());
+        for problem in problems {
+            let mut here = kept
+                .iter()
+                .rev()
+                .take_while(|seen| place(seen) == place(&problem));
+            if !here.any(|seen| *seen == problem) {
+                kept.push(problem);
+            }
+        }
+        Self(kept)
     }
 
     pub(super) fn into_vec(self) -> Vec<Problem> {
@@ -232,6 +237,8 @@ impl Draft {
     }
 
     pub(super) fn finish(self, sources: &Sources) -> Problem {
+        // Nothing in particular can be shown of a whole file.
+        let whole_file = self.at.start == 0 && self.at.end == 0;
         let mut places = vec![MarkedSpan {
             at: self.at,
             label: self.label,
@@ -246,7 +253,11 @@ impl Draft {
             message: self.message,
             location: Some(sources.location(self.at)),
             help: self.help,
-            excerpts: excerpts(sources, places),
+            excerpts: if whole_file {
+                Vec::new()
+            } else {
+                excerpts(sources, places)
+            },
         }
     }
 }

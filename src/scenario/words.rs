@@ -116,6 +116,31 @@ const OUTCOME_SYNONYMS: [(&str, &str); 15] = [
     ("rejected", "reject"),
 ];
 
+/// Ports that people know by name.
+const PORTS: [(&str, u16); 14] = [
+    ("dns", 53),
+    ("domain", 53),
+    ("ftp", 21),
+    ("http", 80),
+    ("https", 443),
+    ("imaps", 993),
+    ("ldap", 389),
+    ("mysql", 3306),
+    ("ntp", 123),
+    ("postgres", 5432),
+    ("postgresql", 5432),
+    ("smtp", 25),
+    ("ssh", 22),
+    ("syslog", 514),
+];
+
+/// The port that people mean by this name.
+pub(super) fn well_known_port(name: &str) -> Option<u16> {
+    let lower = name.to_lowercase();
+    let (_, port) = PORTS.iter().find(|(known, _)| *known == lower)?;
+    Some(*port)
+}
+
 fn icmp_types_of(family: Family) -> &'static [(&'static str, u8)] {
     match family {
         Family::Ipv4 => &ICMP_TYPES,
@@ -233,16 +258,18 @@ pub(super) fn suggest_reject(word: &str) -> Option<String> {
     }
 }
 
-/// Help for an unknown word: the nearest known one, or all of them if they are few.
+/// Help for an unknown word: the nearest known ones, or all of them if they are few.
 pub(super) fn suggest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
     let known: Vec<&str> = known.into_iter().collect();
-    if let Some(near) = nearest(word, &known) {
-        return Some(did_you_mean(near));
+    match all_nearest(word, &known).as_slice() {
+        [] => {}
+        near if near.len() <= 3 => return Some(format!("did you mean {}?", list(near, "or"))),
+        _ => {}
     }
     match known.as_slice() {
         [] => None,
         [only] => Some(format!("the only one is {}", quote(only))),
-        few if few.len() <= LONGEST_LIST => Some(format!("known are {}", list(few))),
+        few if few.len() <= LONGEST_LIST => Some(format!("known are {}", list(few, "and"))),
         _ => None,
     }
 }
@@ -253,31 +280,36 @@ fn did_you_mean(word: &str) -> String {
 
 /// The known word that a typing error may have turned into this one.
 pub(super) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    all_nearest(word, known).first().copied()
+}
+
+/// The known words that are equally near to this one, if they are near at all.
+fn all_nearest<'w>(word: &str, known: &[&'w str]) -> Vec<&'w str> {
     let lower: String = word.to_lowercase().chars().take(LONGEST_QUOTE).collect();
     let length = lower.chars().count();
-    let near = known
-        .iter()
-        .map(|candidate| {
-            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
-            (distance, *candidate)
-        })
-        .min_by_key(|(distance, _)| *distance);
-    match near {
-        // A third of the letters may be wrong, as in rustc, but never all of them.
-        Some((distance, candidate)) if distance <= (length.max(3) / 3) && distance < length => {
-            Some(candidate)
-        }
-        _ => None,
-    }
+    let distances = known.iter().map(|candidate| {
+        let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+        (distance, *candidate)
+    });
+    // A third of the letters may be wrong, as in rustc, but never all of them.
+    let distances: Vec<(usize, &str)> = distances
+        .filter(|(distance, _)| *distance <= length.max(3) / 3 && *distance < length)
+        .collect();
+    let least = distances.iter().map(|(distance, _)| *distance).min();
+    distances
+        .into_iter()
+        .filter(|(distance, _)| Some(*distance) == least)
+        .map(|(_, candidate)| candidate)
+        .collect()
 }
 
 /// `a`, `b` and `c`, each in backticks.
-pub(super) fn list(words: &[&str]) -> String {
+pub(super) fn list(words: &[&str], last_joint: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
     match quoted.as_slice() {
         [] => "none".to_owned(),
         [only] => only.clone(),
-        [start @ .., last] => format!("{} and {last}", start.join(", ")),
+        [start @ .., last] => format!("{} {last_joint} {last}", start.join(", ")),
     }
 }
 

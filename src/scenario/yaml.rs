@@ -266,7 +266,6 @@ fn explain(error: &Error, source: &Source, file: usize) -> Draft {
             end: 0,
         },
     };
-    let written = &source.text[at.start..at.end];
     match error {
         Error::Budget { breach, .. } => Draft::new(at, over_budget(breach)),
         Error::MultipleDocuments { .. } => {
@@ -278,7 +277,14 @@ fn explain(error: &Error, source: &Source, file: usize) -> Draft {
             draft
         }
         Error::UnknownAnchor { .. } => {
-            let name = written.trim_start_matches('*');
+            let rest = &source.text[at.start..];
+            let end = rest.find(|c: char| c.is_whitespace() || ",[]{}".contains(c));
+            let alias = &rest[..end.unwrap_or(rest.len())];
+            let at = Span {
+                end: at.start + alias.len(),
+                ..at
+            };
+            let name = alias.trim_start_matches('*');
             let mut draft = Draft::new(at, format!("unknown anchor {}", quote(name)));
             draft.help(format!(
                 "write `&{name}` before the value that it stands for, above this line"

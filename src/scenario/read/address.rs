@@ -157,7 +157,7 @@ fn unusable(ip: IpAddr) -> Option<&'static str> {
     }
     match ip {
         IpAddr::V4(v4) if v4.is_broadcast() => Some("the broadcast address"),
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("an IPv4 address in IPv6 clothes"),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("an IPv4 address written as IPv6"),
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
             Some("a link-local address (the kernel makes its own)")
         }

@@ -159,17 +159,17 @@ impl Reader<'_> {
                     .also(probe.at, format!("this sends {}", probe.text));
             }
         }
-        for (what, family, at) in &test.outcome.bound {
+        for (why, family, at) in &test.outcome.bound {
             let misfit = |sent: &&Sent<'_>| sent.1 != *family;
-            let misfits = sent.iter().filter(misfit).count();
-            let name = family_name(*family);
-            if misfits == 0 {
+            let Some((_, other)) = sent.iter().find(misfit) else {
                 continue;
-            }
-            if misfits == sent.len() {
-                let message =
-                    format!("{what} exists only in {name}, and this test is not made with it");
-                self.problem(*at, message);
+            };
+            let other = family_name(*other);
+            if sent.iter().all(|sent| misfit(&sent)) {
+                self.problem(
+                    *at,
+                    format!("{why}, and this test is made only with {other}"),
+                );
                 continue;
             }
             let how = if test.short {
@@ -177,13 +177,9 @@ impl Reader<'_> {
             } else {
                 "add"
             };
-            let other = sent
-                .iter()
-                .find(misfit)
-                .map_or("another family", |(_, f)| family_name(*f));
             self.problem(
                 *at,
-                format!("{what} exists only in {name}, and this test is made with {other} too"),
+                format!("{why}, and this test is made with {other} too"),
             )
             .help(format!("{how} `family: {family}`"));
         }

@@ -94,7 +94,7 @@ impl Reader<'_> {
             self.unexpected(value, "a map").help(format!(
                 "{} has the keys {}",
                 object.what,
-                words::list(&keys)
+                words::list(&keys, "and")
             ));
             return None;
         };
@@ -150,7 +150,11 @@ impl Reader<'_> {
         if !either.is_empty() && given.is_empty() {
             let message = match either.as_slice() {
                 [only] => format!("{} has no {}", object.what, quote(only)),
-                several => format!("{} has none of {}", object.what, words::list(several)),
+                several => format!(
+                    "{} has none of {}",
+                    object.what,
+                    words::list(several, "and")
+                ),
             };
             let doc = object.key(either[0]).map(|key| key.doc);
             self.problem(fields.at, message)
@@ -167,7 +171,7 @@ impl Reader<'_> {
             let message = format!(
                 "{} can have only one of {}",
                 object.what,
-                words::list(&given)
+                words::list(&given, "and")
             );
             self.problem(second, message)
                 .also(first, "the first is here");
@@ -230,11 +234,15 @@ impl Reader<'_> {
             "false" | "False" | "FALSE" if plain => Some(false),
             other => {
                 let help = match other.to_lowercase().as_str() {
-                    "yes" | "on" | "true" | "1" => Some("write `true`"),
-                    "no" | "off" | "false" | "0" => Some("write `false`"),
+                    "true" | "false" => Some("write it without quotes, in small letters"),
+                    "yes" | "on" | "1" => Some("write `true`"),
+                    "no" | "off" | "0" => Some("write `false`"),
                     _ => None,
                 };
-                let message = format!("expected `true` or `false`, found {}", quote(other));
+                let message = format!(
+                    "expected `true` or `false`, found the text {}",
+                    quote(other)
+                );
                 self.problem(word.span, message)
                     .help(help.map(str::to_owned));
                 None
@@ -266,6 +274,10 @@ impl Reader<'_> {
             .filter(|number| range.contains(number));
         if digits && number.is_some() {
             return number;
+        }
+        if word.text.is_empty() {
+            self.problem(word.span, format!("{what} is missing here"));
+            return None;
         }
         let message = format!(
             "{} is not {what} ({} to {})",

@@ -18,6 +18,10 @@ use super::{
 
 /// Longest interface name, in bytes (Linux `IFNAMSIZ` less its final zero).
 const LONGEST_NAME: usize = 15;
+/// Most interfaces of a firewall.
+const MAX_INTERFACES: usize = 256;
+/// Most addresses of an interface.
+const MAX_ADDRESSES: usize = 64;
 
 /// The firewall as far as it could be read.
 #[derive(Debug, Default)]
@@ -186,20 +190,30 @@ impl Reader<'_> {
         let Some(entries) = self.entries(value, "a map of interfaces") else {
             return;
         };
-        firewall.complete = !self.incomplete;
         if entries.is_empty() {
             self.problem(value.at, "the firewall has no interface")
                 .help("add at least one: `eth0: 192.0.2.10/24`".to_owned());
-            firewall.complete = false;
+            return;
+        }
+        if entries.len() > MAX_INTERFACES {
+            self.problem(
+                value.at,
+                format!("a firewall has at most {MAX_INTERFACES} interfaces"),
+            );
+            return;
         }
         for (name, value) in entries {
             let named = self.interface_name(name);
+            if name.text == "lo" {
+                continue;
+            }
             let side = self.interface(name, value, firewall);
             firewall.interfaces.push(Side {
                 sound: side.sound && named,
                 ..side
             });
         }
+        firewall.complete = !self.incomplete;
     }
 
     fn interface_name(&mut self, name: Word<'_>) -> bool {
@@ -235,7 +249,16 @@ impl Reader<'_> {
             side.sound = false;
             return side;
         }
-        for item in self.one_or_more(value, "an address or a list of addresses") {
+        let items = self.one_or_more(value, "an address or a list of addresses");
+        if items.len() > MAX_ADDRESSES {
+            self.problem(
+                value.at,
+                format!("an interface has at most {MAX_ADDRESSES} addresses"),
+            );
+            side.sound = false;
+            return side;
+        }
+        for item in items {
             match self.side_address(item, &side, firewall) {
                 Some(address) => side.addresses.push(address),
                 None => side.sound = false,

@@ -18,6 +18,9 @@ use super::{
 /// Names that mean something else at the end of an arrow.
 pub(super) const RESERVED: [&str; 3] = ["firewall", "any", "reply"];
 
+/// Most hosts of a scenario.
+const MAX_HOSTS: usize = 4096;
+
 /// The hosts as far as they could be read.
 #[derive(Debug, Default)]
 pub(super) struct HostDrafts {
@@ -90,14 +93,20 @@ impl Reader<'_> {
         let Some(entries) = self.entries(value, "a map of hosts") else {
             return hosts;
         };
-        hosts.complete = !self.incomplete;
         if entries.is_empty() {
             self.problem(value.at, "there is no host to send or receive anything")
                 .help(
                     "add at least one: `internet: { behind: eth0, address: 198.51.100.7 }`"
                         .to_owned(),
                 );
-            hosts.complete = false;
+            return hosts;
+        }
+        if entries.len() > MAX_HOSTS {
+            self.problem(
+                value.at,
+                format!("a scenario has at most {MAX_HOSTS} hosts"),
+            );
+            return hosts;
         }
         for (name, value) in entries {
             let named = self.host_name(name);
@@ -107,6 +116,7 @@ impl Reader<'_> {
                 ..host
             });
         }
+        hosts.complete = !self.incomplete;
         hosts
     }
 

@@ -135,11 +135,16 @@ impl Reader<'_> {
                 .help(format!("write {} instead", quote(key(other))));
             return None;
         }
+        // What everybody calls it but no table does.
+        let meant = match word.text {
+            "ping" => "echo-request",
+            other => other,
+        };
         let known = words::icmp_types();
         let known = known
             .into_iter()
             .filter(|name| only.is_none_or(|only| words::icmp_type(name, only).is_some()));
-        let help = words::suggest(word.text, known).unwrap_or_else(|| {
+        let help = words::suggest(meant, known).unwrap_or_else(|| {
             "the names are those of nft(8): `nft describe icmp type`".to_owned()
         });
         self.no_such(word, "ICMP type", Some(help));

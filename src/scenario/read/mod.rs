@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use fields::Value;
 #[cfg(test)]
-pub(super) use fields::asked;
+pub(in crate::scenario) use fields::asked;
 
 use super::{
     Scenario,

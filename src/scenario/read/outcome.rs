@@ -7,7 +7,7 @@ use super::{
         Expectation, ExpectedVerdict, Family, RejectKind, shape,
         source::Span,
         tree::{Kind, Word},
-        words::{self, quote},
+        words::{self, family_name, quote},
     },
     Reader,
     address::family_of,
@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
     pub(super) expectation: Expectation,
-    /// Which details fit one family only: what it is, its family, where it stands.
+    /// Which details fit one family only: a sentence that says so, the family, where it stands.
     pub(super) bound: Vec<(String, Family, Span)>,
     /// Where `tcp-reset` stands.
     pub(super) tcp_reset: Option<Span>,
@@ -41,7 +41,12 @@ impl Outcome {
                 outcome.tcp_reset = Some(word.span);
             }
             if let Some(family) = only_in(kind) {
-                outcome.bound.push((quote(word.text), family, word.span));
+                let why = format!(
+                    "{} exists only in {}",
+                    quote(word.text),
+                    family_name(family)
+                );
+                outcome.bound.push((why, family, word.span));
             }
         }
         outcome
@@ -107,6 +112,19 @@ impl Reader<'_> {
                 Some(Outcome::reject(Some(kind), None))
             }
             ("accept" | "drop" | "reject", [extra, ..]) => {
+                let glued: Vec<&str> = rest
+                    .iter()
+                    .map(|word| word.text)
+                    .filter(|text| *text != "with")
+                    .collect();
+                if verdict.text == "reject" && words::reject_kind(&glued.join("-")).is_some() {
+                    self.problem(
+                        word.part(&word.text[6..]).trim().span,
+                        "a kind of reject is one word",
+                    )
+                    .help(format!("write `reject {}`", glued.join("-")));
+                    return None;
+                }
                 self.problem(
                     extra.span,
                     format!("unexpected {} after the outcome", quote(extra.text)),
@@ -157,8 +175,9 @@ impl Reader<'_> {
         };
         let mut outcome = Outcome::plain(verdict, by);
         for (address, at) in [source, destination].into_iter().flatten() {
-            let what = quote(&address.to_string());
-            outcome.bound.push((what, family_of(address), at));
+            let family = family_of(address);
+            let why = format!("{address} is an {} address", family_name(family));
+            outcome.bound.push((why, family, at));
         }
         if let [(_, one, first), (_, other, second)] = outcome.bound.as_slice()
             && one != other

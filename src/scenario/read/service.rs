@@ -119,7 +119,10 @@ impl Reader<'_> {
         let help = match word.text {
             "tcp" | "udp" => format!("say which port: `{}/80`", word.text),
             "icmp" | "icmpv4" | "icmpv6" => format!("say which type: `{}/echo-request`", word.text),
-            _ => FORMS.to_owned(),
+            other => match words::well_known_port(other) {
+                Some(port) => format!("write the protocol and the number: `tcp/{port}`"),
+                None => FORMS.to_owned(),
+            },
         };
         self.problem(word.span, format!("{} is not a service", quote(word.text)))
             .help(help);
@@ -216,6 +219,11 @@ impl Reader<'_> {
                     "write the range with a hyphen: {}",
                     quote(&format!("{first}-{last}"))
                 ));
+            return None;
+        }
+        if let Some(port) = words::well_known_port(part.text) {
+            self.problem(part.span, format!("{} is not a port", quote(part.text)))
+                .help(format!("write its number, {port}"));
             return None;
         }
         let Some((first, last)) = part.split_once("-") else {

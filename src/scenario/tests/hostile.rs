@@ -1,0 +1,88 @@
+//! Files that were made to hurt: refused, and fast.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use super::{WORLD, read, with_tests};
+
+/// Far above what any of them takes, far below what a successful attack would.
+const SOON: Duration = Duration::from_secs(20);
+
+fn refused(text: &str) -> String {
+    let start = Instant::now();
+    let shown = read(text).expect_err("the file is hostile").to_string();
+    assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+    assert!(shown.len() < 10_000, "{} bytes of messages", shown.len());
+    shown
+}
+
+#[test]
+fn a_billion_laughs_are_refused() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let uses = vec![format!("*a{}", level - 1); 10].join(", ");
+        let _ = writeln!(text, "a{level}: &a{level} [{uses}]");
+    }
+    assert!(refused(&text).contains("more than 200000 values"));
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    assert!(refused(&"[".repeat(200_000)).contains("more than 32 levels deep"));
+    assert!(refused(&"{a: ".repeat(200_000)).contains("more than 32 levels deep"));
+    assert!(refused(&"- ".repeat(200_000)).contains("more than 32 levels deep"));
+    assert!(refused(&"? ".repeat(200_000)).contains("more than 32 levels deep"));
+}
+
+#[test]
+fn merge_keys_cannot_pile_up() {
+    let mut text = "a0: &a0 { x: 1 }\n".to_owned();
+    for level in 1..10_000 {
+        let _ = writeln!(
+            text,
+            "a{level}: &a{level} {{ <<: *a{}, k{level}: 1 }}",
+            level - 1
+        );
+    }
+    assert!(refused(&text).contains("more than 32 levels deep"));
+}
+
+#[test]
+fn a_huge_text_is_refused() {
+    assert!(refused(&"#".repeat(1024 * 1024 + 1)).contains("bigger than 1024 KiB"));
+}
+
+#[test]
+fn an_endless_line_is_not_shown() {
+    assert!(refused(&format!("name: {}: x", "a".repeat(900_000))).contains("test.yaml:1:"));
+}
+
+#[test]
+fn tests_cannot_multiply_without_end() {
+    let mut tests = String::new();
+    for high in 1..100 {
+        let first = high * 600;
+        let _ = writeln!(
+            tests,
+            "  - internet -> firewall tcp/{first}-{}: drop",
+            first + 599
+        );
+        let _ = writeln!(
+            tests,
+            "  - internet -> firewall udp/{first}-{}: drop",
+            first + 599
+        );
+    }
+    let shown = refused(&format!("{WORLD}tests:\n{tests}"));
+    assert!(shown.contains("at most 100000 cases"), "{shown}");
+}
+
+#[test]
+fn a_thousand_ports_in_one_test_are_fine() {
+    let ports: Vec<String> = (1..=1024).map(|port| port.to_string()).collect();
+    let test = format!("office -> firewall tcp/{}: drop", ports.join(","));
+    let scenario = read(&with_tests(&[&test])).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(scenario.cases.len(), 1024);
+}

@@ -1,0 +1,129 @@
+//! The JSON Schema, and that reader and tables know the same keys.
+
+use std::collections::BTreeSet;
+
+use super::{good, problems_of, read, with_tests};
+use crate::scenario::{
+    json_schema,
+    read::asked,
+    shape::{Object, SCENARIO, Shape},
+};
+
+/// Every object of the format.
+fn objects() -> Vec<&'static Object> {
+    let mut found: Vec<&'static Object> = Vec::new();
+    let mut open = vec![&SCENARIO];
+    while let Some(object) = open.pop() {
+        if found.iter().any(|seen| seen.name == object.name) {
+            continue;
+        }
+        found.push(object);
+        let mut shapes: Vec<&'static Shape> = object.keys.iter().map(|key| &key.shape).collect();
+        while let Some(shape) = shapes.pop() {
+            match shape {
+                Shape::Object(inner) => open.push(inner),
+                Shape::List(inner)
+                | Shape::OneOrMore(inner)
+                | Shape::Map(_, inner)
+                | Shape::ShortTest(inner) => {
+                    shapes.push(inner);
+                }
+                Shape::AnyOf(choices) => shapes.extend(choices.iter()),
+                Shape::Text
+                | Shape::Bool
+                | Shape::Number(..)
+                | Shape::Scalar
+                | Shape::Word(_)
+                | Shape::Pattern(_) => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_key_of_the_tables_is_read_and_no_other() {
+    let _ = asked::take();
+    good(&with_tests(&[
+        "{ from: internet, to: firewall, packet: { tcp: { dport: 80 } }, expect: { accept: {} } }",
+        "{ from: internet, to: firewall, packet: { udp: { dport: 80 } }, expect: { drop: {} } }",
+        "{ from: internet, to: firewall, packet: { icmp: { type: echo-request } }, expect: { reject: {} } }",
+    ]));
+    let known: BTreeSet<(&str, String)> = objects()
+        .iter()
+        .flat_map(|object| object.names().map(|key| (object.name, key.to_owned())))
+        .collect();
+    assert_eq!(asked::take(), known);
+}
+
+#[test]
+fn names_of_objects_are_unique_and_every_key_has_a_sentence() {
+    for object in objects() {
+        assert!(object.doc.ends_with('.'), "{}", object.name);
+        for key in object.keys {
+            assert!(
+                key.doc.ends_with('.') && key.doc.len() > 10,
+                "{}.{}",
+                object.name,
+                key.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_planned_key_is_not_a_known_one() {
+    for object in objects() {
+        for planned in object.planned {
+            assert!(object.key(planned).is_none(), "{}.{planned}", object.name);
+        }
+    }
+}
+
+#[test]
+fn the_schema_has_every_object_and_leads_nowhere_else() {
+    let schema = json_schema();
+    let definitions = schema["$defs"]
+        .as_object()
+        .expect("the schema has definitions");
+    for object in objects().iter().filter(|object| object.name != "scenario") {
+        let definition = &definitions[object.name];
+        assert_eq!(definition["additionalProperties"], false, "{}", object.name);
+        let properties = definition["properties"]
+            .as_object()
+            .expect("an object has properties");
+        let names: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+        assert_eq!(names, object.names().collect());
+    }
+    let text = schema.to_string();
+    for reference in text.split("\"#/$defs/").skip(1) {
+        let name = reference.split('"').next().expect("a reference ends");
+        assert!(definitions.contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_says_what_is_required_and_what_is_one_of_several() {
+    let schema = json_schema();
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(
+        schema["then"]["required"],
+        serde_json::json!(["firewall", "hosts", "tests"])
+    );
+    assert_eq!(
+        schema["$defs"]["host"]["required"],
+        serde_json::json!(["behind", "address"])
+    );
+    let choices = serde_json::json!([{ "required": ["service"] }, { "required": ["packet"] }]);
+    assert_eq!(schema["$defs"]["test"]["oneOf"], choices);
+}
+
+#[test]
+fn the_example_in_the_help_for_tests_is_a_test() {
+    let shown = problems_of("tests: []\n");
+    let (_, example) = shown
+        .split_once("for example `")
+        .expect("there is an example");
+    let (example, _) = example.split_once('`').expect("the example ends");
+    assert!(read(&with_tests(&[example])).is_ok(), "{example}");
+}
