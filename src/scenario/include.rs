@@ -2,7 +2,7 @@
 //! read; every node remembers the file it came from.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -235,17 +235,24 @@ fn merge(
     own: Vec<Entry>,
     both: impl Fn(&str, Node, Node) -> Node,
 ) -> Vec<Entry> {
+    let keys = part.iter().enumerate();
+    let index: HashMap<String, usize> = keys
+        .map(|(index, entry)| (entry.key.text.clone(), index))
+        .collect();
     for entry in own {
-        let twin = part.iter_mut().find(|twin| twin.key.text == entry.key.text);
-        match twin {
-            Some(twin) => {
+        match index.get(&entry.key.text) {
+            Some(index) => {
+                let twin = &mut part[*index];
                 let null = Node {
                     span: twin.value.span,
                     kind: Kind::Null,
                 };
                 let old = std::mem::replace(&mut twin.value, null);
                 twin.value = both(&entry.key.text, old, entry.value);
-                twin.key = entry.key;
+                // Problems with the value are shown at its key.
+                if twin.value.span.file == entry.key.span.file {
+                    twin.key = entry.key;
+                }
             }
             None => part.push(entry),
         }

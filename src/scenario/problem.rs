@@ -84,13 +84,22 @@ impl Problem {
         for excerpt in &self.excerpts {
             group = group.element(excerpt.snippet());
         }
-        let mut report = vec![group];
-        if let Some(help) = &self.help {
-            report.push(Group::with_title(
-                Level::HELP.secondary_title(help.as_str()),
-            ));
-        }
-        renderer(color).render(&report).trim_end().to_owned()
+        let renderer = renderer(color);
+        let Some(help) = &self.help else {
+            return renderer.render(&[group]).trim_end().to_owned();
+        };
+        let help = Group::with_title(Level::HELP.secondary_title(help.as_str()));
+        let shown = if self.excerpts.is_empty() {
+            // Nothing between the two that a bar could connect.
+            format!(
+                "{}\n{}",
+                renderer.render(&[group]),
+                renderer.render(&[help])
+            )
+        } else {
+            renderer.render(&[group, help])
+        };
+        shown.trim_end().to_owned()
     }
 }
 

@@ -4,6 +4,9 @@ use super::{Family, RejectKind, TcpFlags};
 
 /// Longest piece of a user's text that a message repeats, in characters.
 const LONGEST_QUOTE: usize = 60;
+/// Most known words that an unknown one is compared with: it takes time, and a file may have as many
+/// unknown ones.
+const MOST_CANDIDATES: usize = 256;
 /// Most words that a message lists.
 const LONGEST_LIST: usize = 12;
 
@@ -260,7 +263,7 @@ pub(super) fn suggest_reject(word: &str) -> Option<String> {
 
 /// Help for an unknown word: the nearest known ones, or all of them if they are few.
 pub(super) fn suggest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
-    let known: Vec<&str> = known.into_iter().collect();
+    let known: Vec<&str> = known.into_iter().take(MOST_CANDIDATES).collect();
     match all_nearest(word, &known).as_slice() {
         [] => {}
         near if near.len() <= 3 => return Some(format!("did you mean {}?", list(near, "or"))),
@@ -287,13 +290,16 @@ pub(super) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
 fn all_nearest<'w>(word: &str, known: &[&'w str]) -> Vec<&'w str> {
     let lower: String = word.to_lowercase().chars().take(LONGEST_QUOTE).collect();
     let length = lower.chars().count();
-    let distances = known.iter().map(|candidate| {
-        let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
-        (distance, *candidate)
-    });
     // A third of the letters may be wrong, as in rustc, but never all of them.
-    let distances: Vec<(usize, &str)> = distances
-        .filter(|(distance, _)| *distance <= length.max(3) / 3 && *distance < length)
+    let most = (length.max(3) / 3).min(length.saturating_sub(1));
+    let distances: Vec<(usize, &str)> = known
+        .iter()
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= most)
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            (distance, *candidate)
+        })
+        .filter(|(distance, _)| *distance <= most)
         .collect();
     let least = distances.iter().map(|(distance, _)| *distance).min();
     distances

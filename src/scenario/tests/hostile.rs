@@ -86,3 +86,37 @@ fn a_thousand_ports_in_one_test_are_fine() {
     let scenario = read(&with_tests(&[&test])).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(scenario.cases.len(), 1024);
 }
+
+#[test]
+fn a_flood_of_problems_is_shown_in_time() {
+    let start = Instant::now();
+    let in_lines = format!("{WORLD}tests:\n{}", "  - x\n".repeat(90_000));
+    let in_one_line = format!("{WORLD}tests: [{}]\n", "x, ".repeat(90_000));
+    for text in [in_lines, in_one_line] {
+        let problems = read(&text).expect_err("the file is hostile");
+        assert_eq!(problems.len(), 90_000);
+        let _ = problems.to_string();
+    }
+    assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_flood_of_unknown_names_among_many_known_ones_is_shown_in_time() {
+    let start = Instant::now();
+    let mut text = format!("{WORLD}");
+    for host in 0..4000 {
+        let address = format!("198.18.{}.{}", host / 200, host % 200 + 1);
+        let _ = writeln!(
+            text,
+            "  abcdefgh{host:04}: {{ behind: eth0, address: {address} }}"
+        );
+    }
+    text += "tests:\n";
+    for test in 0..18_000 {
+        let _ = writeln!(text, "  - abcdefg{test:05} -> db any: drop");
+    }
+    let problems = read(&text).expect_err("the file is hostile");
+    assert_eq!(problems.len(), 18_000);
+    let _ = problems.to_string();
+    assert!(start.elapsed() < SOON, "took {:?}", start.elapsed());
+}

@@ -287,6 +287,12 @@ tests:
 ",
     );
     assert_snapshot!(folder.problems(&file), @r"
+    error: expected a map of hosts, found a list
+     --> _part.yaml:1:1
+      |
+    1 | hosts: [a]
+      | ^^^^^
+
     error: expected a map, found a text
      --> _part.yaml:2:11
       |
@@ -294,11 +300,5 @@ tests:
       |           ^^^^
       |
     help: the firewall has the keys `nftables`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
-
-    error: expected a map of hosts, found a list
-     --> web.yaml:4:1
-      |
-    4 | hosts: { a: { behind: eth0, address: 192.0.2.1 } }
-      | ^^^^^
     ");
 }

@@ -84,7 +84,6 @@ fn two_scenarios_of_one_name_are_refused() {
     folder.write("more/basics.yml", &text);
     assert_snapshot!(folder.problems_of_all(&["scenarios", "more"]), @r"
     error: `scenarios/basics.yaml` and `more/basics.yml` are both called `basics`
-     |
     help: rename one of the files
     ");
 }
@@ -98,11 +97,9 @@ fn paths_without_a_scenario_are_refused_all_at_once() {
     error: `missing` does not exist
 
     error: there is no scenario in `empty`
-     |
     help: a scenario is a file `*.yaml` or `*.yml` whose name does not begin with `_` or `.`
 
     error: `scenarios/_part.yaml` is a shared part, not a scenario
-     |
     help: files whose names begin with `_` are only there to be included
 
     error: the file is empty

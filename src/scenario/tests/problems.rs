@@ -203,17 +203,14 @@ fn a_missing_part_of_the_scenario_is_named_with_what_it_is_for() {
     assert_snapshot!(problems_of("name: nothing else\n"), @r"
     error: the scenario has no `firewall`
     --> test.yaml:1:1
-     |
     help: the machine under test: its configuration, interfaces, routes and settings
 
     error: the scenario has no `hosts`
     --> test.yaml:1:1
-     |
     help: who sends and receives, by name
 
     error: the scenario has no `tests`
     --> test.yaml:1:1
-     |
     help: what should happen, one expectation each; a test runs once for every address family that both ends have
     ");
     assert_snapshot!(problems_of("firewall: {}\nhosts: {}\ntests: []\n"), @r"
