@@ -96,10 +96,13 @@ pub(super) fn reason(error: &io::Error) -> String {
     }
 }
 
-/// A path that is relative to a folder, without needless `..` where leaving them out names the same
-/// file.
+/// A path that is relative to a folder.
 pub(super) fn join(folder: &Path, path: &str) -> PathBuf {
-    let joined = folder.join(path);
+    tidy(folder.join(path))
+}
+
+/// The path without needless `..`, where leaving them out names the same file.
+pub(super) fn tidy(joined: PathBuf) -> PathBuf {
     let mut tidy = PathBuf::new();
     for component in joined.components() {
         match component {

@@ -163,6 +163,7 @@ fn is_part(path: &Path) -> bool {
 /// Below the nearest folder called `scenarios`, or the bare name.
 fn identity_of_file(path: &Path) -> Option<String> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let absolute = files::tidy(absolute);
     let home = absolute
         .ancestors()
         .skip(1)

@@ -89,6 +89,11 @@ fn shape(wanted: &Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Number(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         Shape::Word(words) => json!({ "enum": words() }),
+        Shape::RejectText => {
+            let kinds = words::reject_words().into_iter();
+            let texts: Vec<String> = kinds.map(|kind| format!("reject {kind}")).collect();
+            json!({ "enum": texts })
+        }
         Shape::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
         Shape::List(item) => json!({ "type": "array", "items": shape(item, definitions) }),
         Shape::OneOrMore(item) => {
@@ -121,15 +126,8 @@ fn shape(wanted: &Shape, definitions: &mut Map<String, Value>) -> Value {
             "type": "object",
             "minProperties": 1,
             "maxProperties": 1,
-            "patternProperties": { "^\\S+ +-> +\\S+ +\\S+$": short_outcome(outcome, definitions) },
+            "patternProperties": { "^\\s*\\S+\\s*->\\s*\\S+\\s+\\S+\\s*$": shape(outcome, definitions) },
             "additionalProperties": false,
         }),
     }
-}
-
-/// In the short form, `reject KIND` is one text.
-fn short_outcome(outcome: &Shape, definitions: &mut Map<String, Value>) -> Value {
-    let rejects = words::reject_words().into_iter();
-    let rejects: Vec<String> = rejects.map(|kind| format!("reject {kind}")).collect();
-    json!({ "anyOf": [shape(outcome, definitions), { "enum": rejects }] })
 }

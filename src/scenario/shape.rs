@@ -48,6 +48,8 @@ pub(super) enum Shape {
     Scalar,
     /// One of these words.
     Word(fn() -> Vec<&'static str>),
+    /// `reject KIND` as one text.
+    RejectText,
     /// A text that matches this pattern.
     Pattern(&'static str),
     /// A list of this.
@@ -98,7 +100,11 @@ const SERVICE: Shape = Shape::Pattern(
 const ADDRESS: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+$");
 const PREFIX: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+/[0-9]+$");
 const PORT: Shape = Shape::Number(1, 65535);
-const OUTCOME: Shape = Shape::AnyOf(&[Shape::Word(outcomes), Shape::Object(&EXPECT)]);
+const OUTCOME: Shape = Shape::AnyOf(&[
+    Shape::Word(outcomes),
+    Shape::RejectText,
+    Shape::Object(&EXPECT),
+]);
 const BY: &str = "The rule that should decide: its comment, a part of its text, or `policy`.";
 
 fn outcomes() -> Vec<&'static str> {

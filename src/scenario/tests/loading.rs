@@ -49,6 +49,8 @@ fn a_file_is_called_by_its_path_below_the_nearest_folder_of_scenarios() {
     let text = with_tests(&["db -> office tcp/80: drop"]);
     folder.write("elsewhere/web.nft", "");
     assert_eq!(ids(&[folder.write("elsewhere/a.yaml", &text)]), ["a"]);
+    let roundabout = folder.path("scenarios/outage/../../elsewhere/a.yaml");
+    assert_eq!(ids(&[roundabout]), ["a"]);
     folder.write("scenarios/old/scenarios/web.nft", "");
     assert_eq!(
         ids(&[folder.write("scenarios/old/scenarios/b.yaml", &text)]),

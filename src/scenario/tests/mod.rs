@@ -11,7 +11,9 @@ use super::{Problems, Scenario, load, parse};
 
 mod bad_firewall;
 mod bad_hosts;
+mod bad_outcomes;
 mod bad_packets;
+mod bad_services;
 mod bad_tests;
 mod bad_yaml;
 mod good;

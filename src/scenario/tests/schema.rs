@@ -34,6 +34,7 @@ fn objects() -> Vec<&'static Object> {
                 | Shape::Number(..)
                 | Shape::Scalar
                 | Shape::Word(_)
+                | Shape::RejectText
                 | Shape::Pattern(_) => {}
             }
         }
