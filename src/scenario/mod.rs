@@ -1,6 +1,6 @@
 //! A scenario: one YAML file, read strictly into types that cannot be wrong.
 //!
-//! [`model`] holds the types; everything else in this module turns text into them or says, for every
+//! `model` holds the types; everything else in this module turns text into them or says, for every
 //! problem of the file at once, where it is and what to do about it:
 //!
 //! 1. `load` finds the files, `files` reads them;
