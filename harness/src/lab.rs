@@ -136,9 +136,14 @@ impl Lab {
             for (name, value) in &spec.sysctl {
                 set_sysctl(name, value)?;
             }
-            links
-                .iter()
-                .try_for_each(|link| there.await_operational(link.firewall_index))
+            for (link, interface) in links.iter().zip(&spec.interfaces) {
+                there.await_operational(link.firewall_index)?;
+                let addresses = interface.addresses.iter().map(IpNet::addr);
+                addresses
+                    .filter(IpAddr::is_ipv6)
+                    .try_for_each(|address| there.await_local(address))?;
+            }
+            Ok(())
         })?;
         links
             .iter()

@@ -169,6 +169,28 @@ impl Blind {
         Self::BarrierLost,
         Self::CaptureDeaf,
     ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TraceDeaf => "trace-deaf",
+            Self::TraceOverflow => "trace-overflow",
+            Self::ProbesNeverEnter => "probes-never-enter",
+            Self::CandidateNotLoaded => "candidate-not-loaded",
+            Self::BarrierLost => "barrier-lost",
+            Self::CaptureDeaf => "capture-deaf",
+        }
+    }
+}
+
+impl std::str::FromStr for Blind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|blind| blind.word() == word);
+        known.ok_or_else(|| format!("it is one of {}", Self::ALL.map(Self::word).join(", ")))
+    }
 }
 
 /// What the agent reports, in this order: [`Record::Lab`], [`Record::Loaded`], then evidence and one

@@ -3,8 +3,8 @@
 //!
 //! In a user namespace `/` itself cannot be the lower layer of an overlay, because a directory with
 //! mounts below it is refused. So the root is a fresh tmpfs with one overlay per directory that has no
-//! mounts below it; directories that have some are rebuilt one level deeper. People's own data
-//! (`/home`, `/root`, `/mnt`, …) is not there at all.
+//! mounts below it; directories that have some are rebuilt one level deeper. Only directories that hold
+//! programs and settings are shown; `/home`, `/root`, `/srv` and the like are not there at all.
 
 use std::{
     collections::BTreeSet,
@@ -23,11 +23,11 @@ use crate::{error::Doing, protocol::Broken};
 /// Where the new root is assembled: it is covered in this mount namespace only.
 const ASSEMBLY: &str = "/tmp";
 
-/// Directories of `/` that are made anew instead of being shown.
-const FRESH: &[&str] = &["dev", "proc", "run", "sys", "tmp", "var"];
-
-/// Directories of `/` that hold people's data, or nothing that a firewall's programs need.
-const HIDDEN: &[&str] = &["boot", "home", "lost+found", "media", "mnt", "root", "srv"];
+/// What is shown of `/`: where programs, their libraries and their settings live. Nothing else is
+/// there, people's own data least of all.
+const SHOWN: &[&str] = &[
+    "bin", "etc", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr",
+];
 
 /// Devices that programs expect; shown, not made: a user namespace may not make any.
 const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
@@ -68,6 +68,8 @@ pub(crate) fn enter() -> Result<(), Broken> {
     };
     builder.children(Path::new("/"), root, 0)?;
     for name in [
+        "dev",
+        "tmp",
         "var/lib",
         "var/cache",
         "var/log",
@@ -155,15 +157,10 @@ impl Builder {
         };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let top = |list: &[&str]| depth == 0 && list.iter().any(|known| *known == name);
-            if top(HIDDEN) {
+            if depth == 0 && !SHOWN.iter().any(|shown| *shown == name) {
                 continue;
             }
             let (from, to) = (entry.path(), target.join(&name));
-            if top(FRESH) {
-                make_directory(&to)?;
-                continue;
-            }
             let Ok(kind) = entry.file_type() else {
                 continue;
             };

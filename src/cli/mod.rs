@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use firedrill_harness::protocol::Blind;
 
 use crate::{
     exit::Exit,
@@ -80,6 +81,9 @@ struct TestArguments {
     /// How many labs may stand at the same time [default: one per processor].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Take one of the harness's senses away, to see that nothing passes then.
+    #[arg(long, value_name = "SENSE", hide = true)]
+    blind: Option<Blind>,
 }
 
 #[derive(Debug, Args)]

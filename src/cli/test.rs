@@ -67,7 +67,7 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
             usize::from,
         ),
         candidate: arguments.candidate.clone(),
-        blind: None,
+        blind: arguments.blind,
     };
     let runtime = match runtime() {
         Ok(runtime) => runtime,

@@ -22,6 +22,9 @@ mod tree;
 mod words;
 mod yaml;
 
+#[cfg(test)]
+mod tests;
+
 pub use load::{load, parse};
 pub use model::*;
 pub use problem::{Problem, Problems};
