@@ -7,9 +7,12 @@ pub mod event;
 pub mod exit;
 pub mod filter;
 pub mod judge;
+pub mod libtest;
 pub mod path;
 pub mod plan;
 pub mod report;
 pub mod runner;
 pub mod scenario;
 pub mod verdict;
+
+pub use libtest::harness_main;

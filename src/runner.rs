@@ -28,6 +28,24 @@ pub struct Selected {
     pub cases: Vec<usize>,
 }
 
+impl Selected {
+    /// All cases of a scenario.
+    #[must_use]
+    pub fn all(scenario: Scenario) -> Self {
+        Self {
+            cases: (0..scenario.cases.len()).collect(),
+            scenario: Arc::new(scenario),
+        }
+    }
+
+    fn cases(&self) -> Vec<&Case> {
+        self.cases
+            .iter()
+            .map(|index| &self.scenario.cases[*index])
+            .collect()
+    }
+}
+
 /// How to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -87,40 +105,72 @@ pub async fn run(
 
 /// Runs one scenario in a lab of its own.
 pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRecord {
-    let started = Instant::now();
-    let scenario = &selected.scenario;
-    let cases: Vec<&Case> = selected
-        .cases
-        .iter()
-        .map(|index| &scenario.cases[*index])
-        .collect();
-    let mut collector = Collector {
-        judgements: Vec::with_capacity(cases.len()),
-        kernel: None,
-        output: String::new(),
-    };
-    let mut firewall = scenario.firewall.clone();
+    let mut firewall = selected.scenario.firewall.clone();
     if let Some(path) = &options.candidate {
         firewall.candidate = Candidate::Nftables(path.clone());
     }
-    let mut candidate = CandidateRecord {
-        path: firewall.candidate.path().to_owned(),
-        hash: String::new(),
-    };
-    let mut probes = Vec::new();
-    let error = match dialect::prepare(&firewall) {
-        Err(error) => Some(ScenarioError::Input(error.to_string())),
-        Ok(prepared) => {
-            candidate.hash.clone_from(&prepared.hash);
-            let mut plan = plan::plan(scenario, &prepared, &cases);
-            plan.blind = options.blind;
-            let result = collector.collect(scenario, &cases, &plan, &prepared).await;
-            if let Task::Probe(planned) = plan.task {
-                probes = planned;
-            }
-            result.err()
+    let started = Instant::now();
+    match dialect::prepare(&firewall) {
+        Ok(prepared) => run_prepared(selected, &prepared, options.blind).await,
+        Err(error) => {
+            let candidate = CandidateRecord {
+                path: firewall.candidate.path().to_owned(),
+                hash: String::new(),
+            };
+            let error = ScenarioError::Input(error.to_string());
+            record(
+                selected,
+                candidate,
+                Collector::default(),
+                &[],
+                Some(error),
+                started,
+            )
         }
+    }
+}
+
+/// Runs one scenario against a candidate that is ready for the sandbox.
+pub async fn run_prepared(
+    selected: &Selected,
+    prepared: &Prepared,
+    blind: Option<Blind>,
+) -> ScenarioRecord {
+    let started = Instant::now();
+    let scenario = &selected.scenario;
+    let cases = selected.cases();
+    let mut plan = plan::plan(scenario, prepared, &cases);
+    plan.blind = blind;
+    let mut collector = Collector::default();
+    let result = collector.collect(scenario, &cases, &plan, prepared).await;
+    let probes = match &plan.task {
+        Task::Probe(probes) => probes.as_slice(),
+        Task::Shell(_) => &[],
     };
+    let candidate = CandidateRecord {
+        path: prepared.path.clone(),
+        hash: prepared.hash.clone(),
+    };
+    record(
+        selected,
+        candidate,
+        collector,
+        probes,
+        result.err(),
+        started,
+    )
+}
+
+/// Puts a scenario's record together; cases that were not reached are inconclusive.
+fn record(
+    selected: &Selected,
+    candidate: CandidateRecord,
+    collector: Collector,
+    probes: &[Probe],
+    error: Option<ScenarioError>,
+    started: Instant,
+) -> ScenarioRecord {
+    let scenario = &selected.scenario;
     let mut judged = collector.judgements.into_iter();
     let unreached = || {
         let why = error
@@ -130,13 +180,14 @@ pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRec
         let line = why.lines().next().unwrap_or_default().to_owned();
         (judge::inconclusive(Inconclusive::Cut(line)), 0)
     };
-    let records = cases
-        .iter()
+    let cases = selected
+        .cases()
+        .into_iter()
         .enumerate()
         .map(|(position, case)| {
             let (judgement, duration_us) = judged.next().unwrap_or_else(unreached);
             CaseRecord {
-                case: (*case).clone(),
+                case: case.clone(),
                 packet: probes
                     .get(position)
                     .map_or_else(String::new, |probe| describe::probe(scenario, probe)),
@@ -148,7 +199,7 @@ pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRec
     ScenarioRecord {
         scenario: Arc::clone(scenario),
         candidate,
-        cases: records,
+        cases,
         error,
         kernel: collector.kernel,
         output: collector.output,
@@ -157,6 +208,7 @@ pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRec
 }
 
 /// Turns an agent's records into judgements.
+#[derive(Default)]
 struct Collector {
     judgements: Vec<(Judgement, u64)>,
     kernel: Option<String>,

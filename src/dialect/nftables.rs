@@ -91,6 +91,31 @@ pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepa
     })
 }
 
+/// A candidate that is no file but a text, under a name to show.
+#[must_use]
+pub fn literal(name: &str, text: &str) -> Prepared {
+    let inside = PathBuf::from("/tmp").join(name);
+    Prepared {
+        spec: CandidateSpec {
+            replaced: Vec::new(),
+            files: vec![StagedFile {
+                path: inside.clone(),
+                content: Bytes(text.as_bytes().to_vec()),
+                mode: 0o644,
+            }],
+            load: vec![Command {
+                argv: vec!["nft".to_owned(), "-f".to_owned(), format!("/tmp/{name}")],
+                cwd: PathBuf::from("/tmp"),
+                env: Vec::new(),
+            }],
+            list: list_command(),
+        },
+        path: PathBuf::from(name),
+        hash: hex(&Sha256::digest(text.as_bytes())),
+        shown: vec![(inside, PathBuf::from(name))],
+    }
+}
+
 /// Lists the ruleset with handles, without the elements of named sets.
 fn list_command() -> Command {
     Command {

@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// Writes lines to a terminal or a log.
-pub struct Terminal {
-    out: Box<dyn Write>,
+pub struct Terminal<W> {
+    out: W,
     color: bool,
     /// Width of the longest scenario name so far, so that the columns stand below each other.
     width: usize,
@@ -24,15 +24,21 @@ const INCONCLUSIVE: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 const STRONG: Style = Style::new().bold();
 
-impl Terminal {
+impl<W: Write> Terminal<W> {
     /// Writes to `out`, with escape sequences if `color`.
     #[must_use]
-    pub fn new(out: Box<dyn Write>, color: bool) -> Self {
+    pub fn new(out: W, color: bool) -> Self {
         Self {
             out,
             color,
             width: 24,
         }
+    }
+
+    /// What was written to.
+    #[must_use]
+    pub fn into_inner(self) -> W {
+        self.out
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
@@ -133,7 +139,7 @@ impl Terminal {
     }
 }
 
-impl Reporter for Terminal {
+impl<W: Write> Reporter for Terminal<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Started { .. } => Ok(()),
