@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod describe;
 pub mod dialect;
+pub mod doctor;
 pub mod event;
 pub mod exit;
 pub mod filter;

@@ -54,12 +54,10 @@ fn drill(scenario: Scenario) -> Result<(), Failed> {
         .enable_all()
         .build()
         .map_err(|error| Failed::from(format!("could not start: {error}")))?;
-    let options = Options {
-        jobs: 1,
-        candidate: None,
-        blind: None,
-    };
-    let record = runtime.block_on(runner::run_scenario(&Selected::all(scenario), &options));
+    let record = runtime.block_on(runner::run_scenario(
+        &Selected::all(scenario),
+        &Options::default(),
+    ));
     runtime.shutdown_background();
     let mut summary = Summary::default();
     summary.add(&record);

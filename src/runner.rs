@@ -1,7 +1,14 @@
 //! Runs selected scenarios, each in a lab of its own, and emits events. It prints nothing and judges
 //! nothing itself.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufWriter, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use firedrill_harness::{
     launcher::{LaunchError, Session, embedded},
@@ -47,7 +54,7 @@ impl Selected {
 }
 
 /// How to run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// How many labs stand at the same time, at least one.
     pub jobs: usize,
@@ -55,6 +62,9 @@ pub struct Options {
     pub candidate: Option<PathBuf>,
     /// Take one of the harness's senses away.
     pub blind: Option<Blind>,
+    /// Keep what the agent was told and what it reported in this folder, a file per scenario: the plan
+    /// and then the records, one JSON line each.
+    pub record: Option<PathBuf>,
 }
 
 /// Runs everything that was selected; events come in the order of `selected`.
@@ -111,7 +121,7 @@ pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRec
     }
     let started = Instant::now();
     match dialect::prepare(&firewall) {
-        Ok(prepared) => run_prepared(selected, &prepared, options.blind).await,
+        Ok(prepared) => run_prepared(selected, &prepared, options).await,
         Err(error) => {
             let candidate = CandidateRecord {
                 path: firewall.candidate.path().to_owned(),
@@ -134,15 +144,24 @@ pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRec
 pub async fn run_prepared(
     selected: &Selected,
     prepared: &Prepared,
-    blind: Option<Blind>,
+    options: &Options,
 ) -> ScenarioRecord {
     let started = Instant::now();
     let scenario = &selected.scenario;
     let cases = selected.cases();
     let mut plan = plan::plan(scenario, prepared, &cases);
-    plan.blind = blind;
+    plan.blind = options.blind;
     let mut collector = Collector::default();
-    let result = collector.collect(scenario, &cases, &plan, prepared).await;
+    let mut result = collector
+        .collect(scenario, &cases, &plan, prepared, options.record.is_some())
+        .await;
+    if let Some(folder) = &options.record {
+        let written = write_recording(folder, &scenario.id, &plan, &collector.records);
+        result = result.and(written.map_err(|error| {
+            let folder = folder.display();
+            ScenarioError::Input(format!("could not keep the evidence in {folder}: {error}"))
+        }));
+    }
     let probes = match &plan.task {
         Task::Probe(probes) => probes.as_slice(),
         Task::Shell(_) => &[],
@@ -213,6 +232,7 @@ struct Collector {
     judgements: Vec<(Judgement, u64)>,
     kernel: Option<String>,
     output: String,
+    records: Vec<Record>,
 }
 
 impl Collector {
@@ -222,16 +242,21 @@ impl Collector {
         cases: &[&Case],
         plan: &Plan,
         prepared: &Prepared,
+        keep: bool,
     ) -> Result<(), ScenarioError> {
         let lost = |error: LaunchError| lab_error(&error);
         let mut session = embedded::start(plan).await.map_err(lost)?;
-        let (loaded, ruleset) = self.until_listed(&mut session, prepared).await?;
+        let (loaded, ruleset) = self.until_listed(&mut session, prepared, keep).await?;
         let probes: &[Probe] = match &plan.task {
             Task::Probe(probes) => probes,
             Task::Shell(_) => &[],
         };
         loop {
-            match session.next().await.map_err(lost)? {
+            let record = session.next().await.map_err(lost)?;
+            if keep {
+                self.records.push(record.clone());
+            }
+            match record {
                 Record::Evidence(evidence) => {
                     let position = self.judgements.len();
                     let (Some(case), Some(probe)) = (cases.get(position), probes.get(position))
@@ -275,10 +300,14 @@ impl Collector {
         &mut self,
         session: &mut Session,
         prepared: &Prepared,
+        keep: bool,
     ) -> Result<(Loaded, Ruleset), ScenarioError> {
         let mut loaded = None;
         loop {
             let record = session.next().await.map_err(|error| lab_error(&error))?;
+            if keep {
+                self.records.push(record.clone());
+            }
             match record {
                 Record::Lab { kernel, .. } => self.kernel = Some(kernel),
                 Record::Loaded(record) => {
@@ -295,6 +324,26 @@ impl Collector {
             }
         }
     }
+}
+
+fn write_recording(
+    folder: &Path,
+    id: &str,
+    plan: &Plan,
+    records: &[Record],
+) -> std::io::Result<()> {
+    let file = folder.join(format!("{id}.jsonl"));
+    if let Some(parent) = file.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut out = BufWriter::new(File::create(file)?);
+    serde_json::to_writer(&mut out, plan)?;
+    for record in records {
+        out.write_all(b"\n")?;
+        serde_json::to_writer(&mut out, record)?;
+    }
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// What to tell of a candidate that did not load.

@@ -1,9 +1,38 @@
 //! `firedrill doctor`.
 
-use super::say;
-use crate::exit::Exit;
+use anstyle::{AnsiColor, Style};
 
-pub(super) fn doctor(_color: bool) -> Exit {
-    say("");
-    Exit::Success
+use super::{runtime, say};
+use crate::{doctor, exit::Exit};
+
+pub(super) fn doctor(color: bool) -> Exit {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let findings = runtime.block_on(doctor::examine());
+    runtime.shutdown_background();
+    for finding in &findings {
+        let (style, word) = if finding.fine {
+            (AnsiColor::Green.on_default().bold(), "ok     ")
+        } else {
+            (AnsiColor::Red.on_default().bold(), "MISSING")
+        };
+        let style = if color { style } else { Style::new() };
+        say(&format!(
+            "{style}{word}{style:#} {:<10} {}",
+            finding.subject, finding.detail
+        ));
+        if !finding.fine {
+            for remedy in &finding.remedies {
+                say(&format!("        -> {remedy}"));
+            }
+        }
+    }
+    if findings.iter().all(|finding| finding.fine) {
+        say("this machine can run nftables scenarios");
+        Exit::Success
+    } else {
+        Exit::Inconclusive
+    }
 }

@@ -81,6 +81,9 @@ struct TestArguments {
     /// How many labs may stand at the same time [default: one per processor].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Keep the evidence of each scenario in this folder, to look at or to report a bug with.
+    #[arg(long, value_name = "FOLDER")]
+    record: Option<PathBuf>,
     /// Take one of the harness's senses away, to see that nothing passes then.
     #[arg(long, value_name = "SENSE", hide = true)]
     blind: Option<Blind>,

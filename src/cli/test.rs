@@ -68,6 +68,7 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
         ),
         candidate: arguments.candidate.clone(),
         blind: arguments.blind,
+        record: arguments.record.clone(),
     };
     let runtime = match runtime() {
         Ok(runtime) => runtime,

@@ -133,6 +133,7 @@ fn find(path: &Path) -> Result<Vec<Found>, Vec<Problem>> {
     }
     let mut walk = Walk {
         root: path,
+        prefix: below_home(path).unwrap_or_default(),
         found: Vec::new(),
         problems: Vec::new(),
         seen: HashSet::new(),
@@ -162,16 +163,20 @@ fn is_part(path: &Path) -> bool {
 
 /// Below the nearest folder called `scenarios`, or the bare name.
 fn identity_of_file(path: &Path) -> Option<String> {
+    let below =
+        below_home(path).unwrap_or_else(|| PathBuf::from(path.file_name().unwrap_or_default()));
+    identity(&below)
+}
+
+/// The path below the nearest folder called `scenarios`, if it is in one: a scenario is called the same
+/// whether its file, its folder or all scenarios were asked for.
+fn below_home(path: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let absolute = files::tidy(absolute);
     let home = absolute
         .ancestors()
-        .skip(1)
-        .find(|folder| folder.file_name().is_some_and(|name| name == HOME));
-    match home {
-        Some(home) => identity(absolute.strip_prefix(home).ok()?),
-        None => identity(Path::new(path.file_name()?)),
-    }
+        .find(|folder| folder.is_dir() && folder.file_name().is_some_and(|name| name == HOME))?;
+    absolute.strip_prefix(home).ok().map(Path::to_path_buf)
 }
 
 /// A relative path without extension, joined by `/`.
@@ -187,6 +192,8 @@ fn identity(path: &Path) -> Option<String> {
 /// A search through a folder.
 struct Walk<'p> {
     root: &'p Path,
+    /// What names begin with: the path of `root` below the folder of all scenarios.
+    prefix: PathBuf,
     found: Vec<Found>,
     problems: Vec<Problem>,
     /// The folders that were searched, under their real names: symbolic links may lead back.
@@ -227,7 +234,7 @@ impl Walk<'_> {
 
     fn file(&mut self, file: PathBuf) {
         let below = file.strip_prefix(self.root).unwrap_or(&file);
-        match identity(below) {
+        match identity(&self.prefix.join(below)) {
             Some(id) => self.found.push(Found { id, file }),
             None => self.problems.push(not_utf8(&file)),
         }

@@ -29,13 +29,13 @@ fn ids(paths: &[PathBuf]) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_is_searched_and_its_scenarios_are_called_by_their_paths() {
+fn a_folder_is_searched_and_scenarios_are_called_by_their_paths_however_they_are_asked_for() {
     let folder = shop();
     let all = ["basics", "outage/app-server", "outage/v1.2"];
     assert_eq!(ids(&[folder.path("scenarios")]), all);
     assert_eq!(
         ids(&[folder.path("scenarios/outage")]),
-        ["app-server", "v1.2"]
+        ["outage/app-server", "outage/v1.2"]
     );
 }
 
