@@ -13,7 +13,7 @@ use firedrill_harness::{
 
 use crate::{
     dialect::listing::Ruleset,
-    path::{self, End},
+    path::{self, End, Traced},
     scenario::{Case, Expectation, ExpectedVerdict, Party, RejectKind, Scenario},
     verdict::{
         Arrival, Decider, Inconclusive, Judgement, KernelReason, Outcome, RejectAnswer, Verdict,
@@ -96,15 +96,11 @@ pub fn verdict(
     if evidence.trace.lost {
         return unproven(Inconclusive::TraceLost);
     }
-    let (entered, runs) = path::runs(&evidence.trace, &probe.packet);
+    let (entered, runs) = path::runs(&evidence.trace, &probe.packet, Traced::Probe);
     let kernel = kernel_reason(evidence.kernel.as_ref(), probe, setting.lab);
     let dropped_by_kernel = |reason| (Verdict::Drop, Some(Decider::Kernel(reason)));
     if !entered {
-        // Before the first hook the kernel itself looks at the header.
-        return match kernel {
-            Some(KernelReason::BadHeader) => dropped_by_kernel(KernelReason::BadHeader),
-            Some(_) | None => unproven(Inconclusive::NeverEntered),
-        };
+        return unproven(Inconclusive::NeverEntered);
     }
     let mut stopped = None;
     for run in &runs {
@@ -130,6 +126,9 @@ pub fn verdict(
                 // closed port answers only what was let in.
                 Ok(()) => match answer(probe, &evidence.observed) {
                     Some(error) => Verdict::Reject(error),
+                    None if may_reject(&decider) && !answer_dropped(probe, evidence, setting) => {
+                        Verdict::Inconclusive(Inconclusive::AnswerMissing)
+                    }
                     None => Verdict::Drop,
                 },
             };
@@ -206,6 +205,27 @@ fn answer(probe: &Probe, observed: &Observed) -> Option<RejectAnswer> {
             Relation::Answer(Answer::Other) | Relation::Itself | Relation::Unrelated => None,
         }
     })
+}
+
+/// Whether the rule that threw the probe away sends an error back; a rule whose text is not known may.
+fn may_reject(decider: &Decider) -> bool {
+    match decider {
+        Decider::Rule(rule) => rule.text.as_deref().is_none_or(|text| {
+            // What is quoted is a comment, a prefix, a name: every other part between quotes.
+            text.split('"')
+                .step_by(2)
+                .flat_map(str::split_whitespace)
+                .any(|word| word == "reject")
+        }),
+        Decider::Policy(_) | Decider::Kernel(_) | Decider::NoChain => false,
+    }
+}
+
+/// Whether the trace shows that a chain dropped the error that a rule sent.
+fn answer_dropped(probe: &Probe, evidence: &Evidence, setting: Setting<'_>) -> bool {
+    let (_, runs) = path::runs(&evidence.trace, &probe.packet, Traced::Error);
+    runs.iter()
+        .any(|run| matches!(run.end(setting.ruleset), End::Drop(_)))
 }
 
 /// The name of an ICMP (RFC 792, RFC 1122, RFC 1812) or ICMPv6 (RFC 4443) error.

@@ -2,7 +2,7 @@
 
 use firedrill_harness::{
     TRACE_TABLE,
-    packet::{Packet, Relation, Seen, relate},
+    packet::{Answer, Packet, Relation, Seen, relate},
     protocol::{Trace, TraceEvent, TraceKind, TraceVerdict},
 };
 
@@ -33,10 +33,19 @@ pub enum End {
     Open,
 }
 
-/// Whether the trace shows the probe at all, and its runs through chains that are not the harness's
+/// Which packet of a trace is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traced {
+    /// The probe itself.
+    Probe,
+    /// The error that came back for it.
+    Error,
+}
+
+/// Whether the trace shows this packet at all, and its runs through chains that are not the harness's
 /// own, in order.
 #[must_use]
-pub fn runs<'a>(trace: &'a Trace, probe: &Packet) -> (bool, Vec<Run<'a>>) {
+pub fn runs<'a>(trace: &'a Trace, probe: &Packet, which: Traced) -> (bool, Vec<Run<'a>>) {
     // The kernel numbers packets by where they are in memory, which is used again; so a number only
     // means the packet whose headers came with it last.
     let mut entered = false;
@@ -44,13 +53,18 @@ pub fn runs<'a>(trace: &'a Trace, probe: &Packet) -> (bool, Vec<Run<'a>>) {
     let mut finished: Vec<Run<'a>> = Vec::new();
     for event in &trace.events {
         if let Some(packet) = &event.packet {
-            let is_probe =
-                Seen::parse(&packet.0).is_some_and(|seen| relate(probe, &seen) == Relation::Itself);
+            let is_meant = Seen::parse(&packet.0).is_some_and(|seen| match relate(probe, &seen) {
+                Relation::Itself => which == Traced::Probe,
+                Relation::Answer(Answer::TcpReset | Answer::IcmpError { .. }) => {
+                    which == Traced::Error
+                }
+                Relation::Answer(Answer::Other) | Relation::Unrelated => false,
+            });
             if let Some(position) = open.iter().position(|(id, _)| *id == event.id) {
                 finished.push(open.remove(position).1);
             }
-            entered |= is_probe;
-            if is_probe && event.table != TRACE_TABLE {
+            entered |= is_meant;
+            if is_meant && event.table != TRACE_TABLE {
                 let run = Run {
                     chain: chain(event),
                     events: Vec::new(),

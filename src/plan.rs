@@ -140,7 +140,7 @@ fn lab(scenario: &Scenario) -> LabSpec {
             .chain(host.ipv6.map(IpAddr::V6));
         for address in addresses {
             let reach = reach(firewall, host.behind, address);
-            if reach == Reach::Gateway {
+            if reach == Reach::Route {
                 continue;
             }
             neighbours.push(NeighbourSpec {
@@ -179,9 +179,10 @@ fn lab(scenario: &Scenario) -> LabSpec {
 enum Reach {
     /// It is on the link.
     Link,
-    /// By a gateway on the right interface.
-    Gateway,
-    /// Not at all, or by the wrong interface: the lab adds a route.
+    /// By one of the scenario's routes: through its gateway, wherever that is. A host whose address is
+    /// routed elsewhere is one that spoofs.
+    Route,
+    /// Not at all: the lab adds a route.
     Nothing,
 }
 
@@ -193,13 +194,9 @@ fn reach(firewall: &Firewall, behind: usize, address: IpAddr) -> Reach {
     if on_link {
         return Reach::Link;
     }
-    let best = firewall
+    let routed = firewall
         .routes
         .iter()
-        .filter(|route| route.destination.contains(&address))
-        .max_by_key(|route| route.destination.prefix_len());
-    match best {
-        Some(route) if route.interface == behind => Reach::Gateway,
-        Some(_) | None => Reach::Nothing,
-    }
+        .any(|route| route.destination.contains(&address));
+    if routed { Reach::Route } else { Reach::Nothing }
 }

@@ -119,6 +119,8 @@ pub enum Inconclusive {
     Vanished,
     /// A chain dropped it, and yet it came out.
     Contradiction,
+    /// A rule that rejects threw it away, but neither its error nor the end of that error was seen.
+    AnswerMissing,
     /// A rule handed it to somebody else (queue, synproxy, flow offload).
     HandedOver(&'static str),
     /// The run ended before the probe was sent.
@@ -260,6 +262,9 @@ impl fmt::Display for Inconclusive {
                 f.write_str("every chain let the probe pass, but it came out nowhere")
             }
             Self::Contradiction => f.write_str("a chain dropped the probe, and yet it came out"),
+            Self::AnswerMissing => f.write_str(
+                "a rule rejects the probe, but its error was neither seen nor dropped by a chain",
+            ),
             Self::HandedOver(to) => write!(f, "a rule handed the probe to {to}, out of sight"),
             Self::Cut(why) => f.write_str(why),
         }

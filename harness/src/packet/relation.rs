@@ -39,11 +39,15 @@ pub fn relate(probe: &Packet, seen: &Seen<'_>) -> Relation {
     if is_probe(probe, seen) {
         return Relation::Itself;
     }
-    if let Some(quoted) = seen.quoted() {
-        let same = is_probe(probe, &quoted) || same_flow(probe, &quoted);
-        return match seen.icmp() {
-            Some((kind, code)) if same => Relation::Answer(Answer::IcmpError { kind, code }),
-            Some(_) | None => Relation::Unrelated,
+    if let Some((kind, code, quotation)) = seen.icmp_error() {
+        let same = match Seen::parse(quotation) {
+            Some(quoted) => is_probe(probe, &quoted) || same_flow(probe, &quoted),
+            None => same_identity(probe, quotation),
+        };
+        return if same {
+            Relation::Answer(Answer::IcmpError { kind, code })
+        } else {
+            Relation::Unrelated
         };
     }
     if !is_reverse(probe, seen) {
@@ -97,6 +101,21 @@ fn same_flow(probe: &Packet, quoted: &Seen<'_>) -> bool {
         && quoted.source == probe.source
         && quoted.destination == probe.destination
         && quoted.ports() == ports
+}
+
+/// The kernel's trace shows the first 12 bytes of a quotation only: not a whole IP header, but the
+/// identification or flow label and the protocol.
+fn same_identity(probe: &Packet, quotation: &[u8]) -> bool {
+    let protocol = probe.protocol();
+    match (quotation, probe.source.is_ipv6()) {
+        ([0x45, _, _, _, high, low, _, _, _, carried, ..], false) => {
+            u32::from(u16::from_be_bytes([*high, *low])) == identity(probe) && *carried == protocol
+        }
+        ([first, b, c, d, _, _, carried, ..], true) if first >> 4 == 6 => {
+            u32::from_be_bytes([0, b & 0x0f, *c, *d]) == identity(probe) && *carried == protocol
+        }
+        _ => false,
+    }
 }
 
 fn is_reverse(probe: &Packet, seen: &Seen<'_>) -> bool {
@@ -238,7 +257,7 @@ mod tests {
         #[case] ends: (&str, &str),
         #[case] kind: u8,
         #[case] code: u8,
-        #[values(8, 16, 100)] quoted: usize,
+        #[values(-8, 8, 16, 100)] quoted: i32,
     ) {
         let probe = packet(
             ends,
@@ -249,8 +268,10 @@ mod tests {
             },
         );
         let mut quotation = craft(&probe);
+        // -8: what the kernel's trace shows.
         let header = if probe.source.is_ipv6() { 40 } else { 20 };
-        quotation.truncate(header + quoted);
+        let length = if quoted < 0 { 12 } else { header + quoted };
+        quotation.truncate(usize::try_from(length).unwrap());
         let error = craft(&packet(
             (ends.1, ends.0),
             7,

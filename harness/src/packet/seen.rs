@@ -93,12 +93,12 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// The packet that an ICMP or ICMPv6 error quotes.
+    /// Type and code of an ICMP or ICMPv6 error, and the start of the packet it quotes.
     #[must_use]
-    pub fn quoted(&self) -> Option<Seen<'a>> {
-        let (kind, _) = self.icmp()?;
+    pub fn icmp_error(&self) -> Option<(u8, u8, &'a [u8])> {
+        let (kind, code) = self.icmp()?;
         is_icmp_error(self.protocol == protocol::ICMPV6, kind)
-            .then(|| self.payload.get(8..).and_then(Seen::parse))
+            .then(|| Some((kind, code, self.payload.get(8..)?)))
             .flatten()
     }
 }
@@ -123,7 +123,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Some(seen) = Seen::parse(&bytes) {
-                let _ = (seen.ports(), seen.tcp_flags(), seen.icmp(), seen.quoted());
+                let _ = (seen.ports(), seen.tcp_flags(), seen.icmp(), seen.icmp_error());
             }
         }
 
@@ -134,7 +134,7 @@ mod tests {
         ) {
             let bytes = [vec![version], bytes].concat();
             if let Some(seen) = Seen::parse(&bytes) {
-                let _ = (seen.ports(), seen.tcp_flags(), seen.icmp(), seen.quoted());
+                let _ = (seen.ports(), seen.tcp_flags(), seen.icmp(), seen.icmp_error());
             }
         }
     }
