@@ -116,10 +116,11 @@ pub fn literal(name: &str, text: &str) -> Prepared {
     }
 }
 
-/// Lists the ruleset with handles, without the elements of named sets.
+/// Lists the ruleset with handles, without state and without the elements of named
+/// sets.
 fn list_command() -> Command {
     Command {
-        argv: ["nft", "-t", "-a", "list", "ruleset"]
+        argv: ["nft", "-s", "-t", "-a", "list", "ruleset"]
             .map(str::to_owned)
             .to_vec(),
         cwd: PathBuf::from("/"),
