@@ -200,3 +200,112 @@ fn reach(firewall: &Firewall, behind: usize, address: IpAddr) -> Reach {
         .any(|route| route.destination.contains(&address));
     if routed { Reach::Route } else { Reach::Nothing }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use rstest::rstest;
+
+    use super::*;
+    use crate::{
+        dialect::nftables,
+        scenario::{Candidate, Host, Interface, Route},
+    };
+
+    fn scenario(routes: Vec<Route>, address: &str, behind: usize) -> Scenario {
+        let interface = |name: &str, net: &str| Interface {
+            name: name.to_owned(),
+            addresses: vec![net.parse().unwrap()],
+        };
+        Scenario {
+            id: "plan".to_owned(),
+            file: PathBuf::from("plan.yaml"),
+            name: "plan".to_owned(),
+            purpose: None,
+            tags: Vec::new(),
+            firewall: Firewall {
+                candidate: Candidate::Nftables("plan.nft".into()),
+                files: Vec::new(),
+                interfaces: vec![
+                    interface("eth0", "192.0.2.10/24"),
+                    interface("eth1", "10.0.0.1/24"),
+                ],
+                forwarding: true,
+                routes,
+                sysctl: Vec::new(),
+            },
+            hosts: vec![Host {
+                name: "host".to_owned(),
+                behind,
+                ipv4: Some(address.parse().unwrap()),
+                ipv6: None,
+            }],
+            cases: Vec::new(),
+        }
+    }
+
+    fn default_route() -> Vec<Route> {
+        vec![Route {
+            destination: "0.0.0.0/0".parse().unwrap(),
+            via: "192.0.2.1".parse().unwrap(),
+            interface: 0,
+        }]
+    }
+
+    #[rstest]
+    #[case::on_the_link(vec![], "10.0.0.5", 1, &[], &["1 10.0.0.5"])]
+    #[case::beyond_the_link_without_a_route(
+        vec![], "198.51.100.7", 0, &["198.51.100.7/32 dev 0"], &["0 198.51.100.7"]
+    )]
+    #[case::behind_a_gateway(
+        default_route(), "198.51.100.7", 0, &["0.0.0.0/0 via 192.0.2.1 dev 0"], &["0 192.0.2.1"]
+    )]
+    #[case::on_the_wrong_side_of_the_default_route(
+        default_route(), "198.51.100.7", 1, &["0.0.0.0/0 via 192.0.2.1 dev 0"], &["0 192.0.2.1"]
+    )]
+    fn a_host_is_reached_as_the_scenario_says(
+        #[case] routes: Vec<Route>,
+        #[case] address: &str,
+        #[case] behind: usize,
+        #[case] expected_routes: &[&str],
+        #[case] expected_neighbours: &[&str],
+    ) {
+        let lab = lab(&scenario(routes, address, behind));
+        let routes: Vec<String> = lab
+            .routes
+            .iter()
+            .map(|route| match route.via {
+                Some(via) => format!("{} via {via} dev {}", route.destination, route.interface),
+                None => format!("{} dev {}", route.destination, route.interface),
+            })
+            .collect();
+        let neighbours: Vec<String> = lab
+            .neighbours
+            .iter()
+            .map(|neighbour| format!("{} {}", neighbour.interface, neighbour.address))
+            .collect();
+        assert_eq!(routes, expected_routes);
+        assert_eq!(neighbours, expected_neighbours);
+    }
+
+    #[test]
+    fn every_probe_of_a_large_plan_has_an_identity_of_its_own() {
+        let text = "firewall:\n  nftables: x.nft\n  interfaces: { eth0: 192.0.2.10/24 }\n\
+                    hosts:\n  a: { behind: eth0, address: 192.0.2.7 }\n\
+                    tests:\n  - a -> firewall tcp/443: drop\n";
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x.nft"), "").unwrap();
+        let file = folder.path().join("x.yaml");
+        let scenario = crate::scenario::parse(text, &file, "x").unwrap();
+        let cases: Vec<&Case> = std::iter::repeat_n(&scenario.cases[0], 140_000).collect();
+        let plan = plan(&scenario, &nftables::literal("x.nft", ""), &cases);
+        let Task::Probe(probes) = plan.task else {
+            unreachable!()
+        };
+        let cookies: std::collections::BTreeSet<u32> =
+            probes.iter().map(|probe| probe.packet.cookie).collect();
+        assert_eq!(cookies.len(), probes.len());
+        assert!(cookies.iter().all(|cookie| cookie & 0xffff != 0));
+    }
+}

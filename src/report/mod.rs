@@ -126,3 +126,6 @@ impl Wanted {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,8 @@ impl<W: Write> Terminal<W> {
             (summary.fail, "fail"),
             (summary.inconclusive, "inconclusive"),
             (summary.skipped, "skipped"),
+            (summary.bad_input, "with bad input"),
+            (summary.broken, "with a broken lab"),
         ] {
             if count > 0 {
                 parts.push(format!("{count} {name}"));

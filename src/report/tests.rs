@@ -1,0 +1,251 @@
+//! Every report of one run that has a line of every kind.
+
+use std::{io::Write, path::PathBuf, sync::Arc};
+
+use insta::assert_snapshot;
+
+use super::{JUnit, Json, Reporter, Terminal, Versions};
+use crate::{
+    event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
+    scenario::{self, Scenario},
+    verdict::{
+        Arrival, Chain, Decider, Inconclusive, Judgement, KernelReason, Outcome, RejectAnswer,
+        Rule, Verdict,
+    },
+};
+
+const SCENARIO: &str = "\
+name: The shop stays open
+tags: [web]
+firewall:
+  nftables: web.nft
+  interfaces: { eth0: 192.0.2.10/24 }
+hosts:
+  internet: { behind: eth0, address: 198.51.100.7 }
+tests:
+  - internet -> firewall tcp/80: accept
+  - internet -> firewall tcp/22: drop
+  - internet -> firewall tcp/443: accept
+  - internet -> firewall tcp/25: { reject: tcp-reset }
+  - internet -> firewall udp/53: drop
+  - internet -> firewall udp/123: drop
+";
+
+fn scenario() -> Scenario {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("web.nft"), "").unwrap();
+    let mut scenario =
+        scenario::parse(SCENARIO, &folder.path().join("web.yaml"), "shop/web").unwrap();
+    scenario.file = PathBuf::from("scenarios/shop/web.yaml");
+    for case in &mut scenario.cases {
+        case.at.file.clone_from(&scenario.file);
+    }
+    scenario
+}
+
+fn chain() -> Chain {
+    Chain {
+        family: "inet".into(),
+        table: "filter".into(),
+        name: "input".into(),
+    }
+}
+
+fn rule(handle: u64, text: &str) -> Decider {
+    Decider::Rule(Rule {
+        chain: chain(),
+        handle,
+        text: Some(text.into()),
+    })
+}
+
+fn judgements() -> Vec<Judgement> {
+    let arrival = Arrival {
+        interface: None,
+        source: "198.51.100.7".parse().unwrap(),
+        destination: "192.0.2.10".parse().unwrap(),
+    };
+    let judgement = |verdict, decider, outcome, reason: Option<&str>| Judgement {
+        verdict,
+        decider,
+        outcome,
+        reason: reason.map(str::to_owned),
+    };
+    let vanished = Inconclusive::PathBroken(Some(KernelReason::NoRoute));
+    vec![
+        judgement(
+            Verdict::Accept(arrival),
+            Some(rule(
+                4,
+                "tcp dport { 80, 443 } accept comment \"web <public> & open\"",
+            )),
+            Outcome::Pass,
+            None,
+        ),
+        judgement(
+            Verdict::Drop,
+            Some(Decider::Policy(chain())),
+            Outcome::Pass,
+            None,
+        ),
+        judgement(
+            Verdict::Drop,
+            Some(rule(7, "iifname \"eth0\" drop")),
+            Outcome::Fail,
+            Some("expected accept, but it was drop"),
+        ),
+        judgement(
+            Verdict::Reject(RejectAnswer::OtherIcmp { kind: 3, code: 5 }),
+            Some(rule(8, "reject")),
+            Outcome::Fail,
+            Some("expected reject tcp-reset, but it was reject (ICMP type 3 code 5)"),
+        ),
+        judgement(
+            Verdict::Drop,
+            Some(Decider::Kernel(KernelReason::ReversePathFilter)),
+            Outcome::Pass,
+            None,
+        ),
+        judgement(
+            Verdict::Inconclusive(vanished.clone()),
+            None,
+            Outcome::Inconclusive,
+            Some(&vanished.to_string()),
+        ),
+    ]
+}
+
+fn record(error: Option<ScenarioError>) -> ScenarioRecord {
+    let scenario = scenario();
+    let cases = scenario
+        .cases
+        .iter()
+        .zip(judgements())
+        .map(|(case, judgement)| CaseRecord {
+            case: case.clone(),
+            packet: format!("a packet to {}", case.destination),
+            judgement,
+            duration_us: 100,
+        })
+        .collect();
+    ScenarioRecord {
+        scenario: Arc::new(scenario),
+        candidate: CandidateRecord {
+            path: "scenarios/shop/web.nft".into(),
+            hash: "c0ffee".into(),
+        },
+        cases,
+        error,
+        kernel: Some("6.18.0".into()),
+        output: String::new(),
+        duration_us: 21_500,
+    }
+}
+
+fn events() -> Vec<Event> {
+    let mut passing = record(None);
+    passing
+        .cases
+        .retain(|case| case.judgement.outcome == Outcome::Pass);
+    let mut refused = record(Some(ScenarioError::Input(
+        "nft refuses the candidate web.nft (exit status 1)\nweb.nft:3:1-4: Error: syntax error"
+            .into(),
+    )));
+    refused.cases.clear();
+    let records = [passing, record(None), refused];
+    let mut summary = Summary {
+        duration_us: 64_000,
+        ..Summary::default()
+    };
+    records.iter().for_each(|record| summary.add(record));
+    let mut events = vec![Event::Started {
+        scenarios: 3,
+        cases: summary.cases(),
+    }];
+    events.extend(
+        records
+            .into_iter()
+            .map(|record| Event::Finished(Box::new(record))),
+    );
+    events.push(Event::Ended(summary));
+    events
+}
+
+/// A writer that can be looked at while a reporter owns it.
+#[derive(Clone, Default)]
+struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn written(reporter: impl FnOnce(Box<dyn Write>) -> Box<dyn Reporter>) -> String {
+    let out = Shared::default();
+    let mut reporter = reporter(Box::new(out.clone()));
+    for event in events() {
+        reporter.event(&event).unwrap();
+    }
+    let bytes = out.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_terminal_is_quiet_where_all_is_well_and_complete_where_it_is_not() {
+    assert_snapshot!(written(|out| Box::new(Terminal::new(out, false))));
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    let plain = written(|out| Box::new(Terminal::new(out, false)));
+    let coloured = written(|out| Box::new(Terminal::new(out, true)));
+    assert!(coloured.contains("\u{1b}[31m") || coloured.contains("\u{1b}[1m"));
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+}
+
+#[test]
+fn the_json_report_has_every_documented_key() {
+    let text = written(|out| {
+        Box::new(Json::new(
+            out,
+            Versions {
+                nft: Some("v1".into()),
+            },
+        ))
+    });
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let pretty = serde_json::to_string_pretty(&json).unwrap();
+    assert_snapshot!(pretty.replace(env!("CARGO_PKG_VERSION"), "[version]"));
+}
+
+#[test]
+fn the_junit_report_tells_failures_from_what_could_not_be_told() {
+    assert_snapshot!(written(|out| Box::new(JUnit::new(out))));
+}
+
+#[test]
+fn a_report_is_named_with_or_without_a_file() {
+    let wanted = |text: &str| {
+        text.parse::<super::Wanted>()
+            .map(|wanted| wanted.to_string())
+    };
+    assert_eq!(wanted("json"), Ok("json".to_owned()));
+    assert_eq!(
+        wanted("junit=out/a=b.xml"),
+        Ok("junit=out/a=b.xml".to_owned())
+    );
+    assert_eq!(
+        wanted("json="),
+        Err("there is no file name behind the `=`".to_owned())
+    );
+    assert_eq!(
+        wanted("xml"),
+        Err("there is no report format `xml`, only terminal, json, junit".to_owned())
+    );
+}
