@@ -11,11 +11,13 @@ pub mod packet;
 pub mod protocol;
 
 pub mod agent;
+mod bytes;
 mod command;
 mod error;
 mod kernel;
 mod lab;
 pub mod launcher;
+mod netlink;
 mod netns;
 mod nftnetlink;
 mod prober;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use netlink_packet_core::{
-    DefaultNla, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload, Nla,
+    DefaultNla, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload, Nla,
 };
 use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
@@ -19,10 +19,11 @@ use netlink_packet_netfilter::{
     },
     none::ControlMessage,
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 
 use crate::{
     error::Doing,
+    netlink::{self, DATAGRAM_BYTES},
     protocol::{Broken, Bytes, Trace, TraceEvent, TraceKind, TraceVerdict},
     socket::ETHERTYPE_BARRIER,
 };
@@ -36,8 +37,6 @@ const SUBSYSTEM_NFTABLES: u16 = 10;
 const TRACE_GROUP: u32 = 9;
 /// Before every other chain, whatever its priority.
 const FIRST_PRIORITY: i32 = i32::MIN;
-/// What is read from a netlink socket at once; a dump or multicast message is at most a page or two.
-const ANSWER_BYTES: usize = 32 * 1024;
 
 /// A netfilter socket in the namespace in which it was opened.
 pub(crate) struct NftSocket {
@@ -48,14 +47,8 @@ pub(crate) struct NftSocket {
 impl NftSocket {
     /// Opens a socket in the current namespace.
     pub(crate) fn open() -> Result<Self, Broken> {
-        let open = || {
-            let mut socket = Socket::new(NETLINK_NETFILTER)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            io::Result::Ok(socket)
-        };
         Ok(Self {
-            socket: open().doing(|| "open a netfilter netlink socket")?,
+            socket: netlink::open(NETLINK_NETFILTER).doing(|| "open a netfilter netlink socket")?,
             sequence: 0,
         })
     }
@@ -152,14 +145,7 @@ impl NftSocket {
 
     fn serialize_message(&mut self, message: NetfilterMessage, flags: u16) -> Vec<u8> {
         self.sequence += 1;
-        let mut header = NetlinkHeader::default();
-        header.flags = flags;
-        header.sequence_number = self.sequence;
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
-        bytes
+        netlink::request(message, flags, self.sequence)
     }
 
     /// Reads one datagram and hands over each message in it.
@@ -167,9 +153,9 @@ impl NftSocket {
         &self,
         mut each: impl FnMut(u32, NetlinkPayload<NetfilterMessage>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut buffer = vec![0; ANSWER_BYTES];
+        let mut buffer = vec![0; DATAGRAM_BYTES];
         let length = self.socket.recv(&mut &mut buffer[..], 0)?;
-        let mut rest = &buffer[..length.min(ANSWER_BYTES)];
+        let mut rest = &buffer[..length.min(DATAGRAM_BYTES)];
         while !rest.is_empty() {
             let message =
                 NetlinkMessage::<NetfilterMessage>::deserialize(rest).map_err(io::Error::other)?;
@@ -296,7 +282,7 @@ impl TraceSocket {
     /// Takes all events that are there. Tracing happens while a packet is processed, so behind a
     /// barrier these are all there will be.
     pub(crate) fn drain(&self, trace: &mut Trace) {
-        let mut buffer = vec![0; ANSWER_BYTES];
+        let mut buffer = vec![0; DATAGRAM_BYTES];
         loop {
             match self.socket.recv(&mut &mut buffer[..], 0) {
                 Ok(length) => {

@@ -8,6 +8,7 @@ use std::{fmt, net::IpAddr, path::PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use crate::bytes::Bytes;
 use crate::packet::Packet;
 
 /// Version of this protocol; the agent refuses any other.
@@ -450,67 +451,6 @@ pub enum RouteAnswer {
         /// `ENETUNREACH` and `EHOSTUNREACH` the lack of a route (or of forwarding).
         code: i32,
     },
-}
-
-/// Bytes that read well in JSON: text as a string, anything else as `hex:…`.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Bytes(pub Vec<u8>);
-
-const HEX: &str = "hex:";
-
-impl Serialize for Bytes {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(&self.0) {
-            Ok(text) if !text.starts_with(HEX) && !text.contains('\0') => {
-                serializer.serialize_str(text)
-            }
-            Ok(_) | Err(_) => {
-                let mut text = String::with_capacity(HEX.len() + 2 * self.0.len());
-                text.push_str(HEX);
-                push_hex(&mut text, &self.0);
-                serializer.serialize_str(&text)
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let Some(hex) = text.strip_prefix(HEX) else {
-            return Ok(Self(text.into_bytes()));
-        };
-        let digits = hex.as_bytes();
-        if digits.len() % 2 != 0 {
-            return Err(serde::de::Error::custom("odd number of hex digits"));
-        }
-        digits
-            .chunks_exact(2)
-            .map(|pair| {
-                std::str::from_utf8(pair)
-                    .ok()
-                    .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                    .ok_or_else(|| serde::de::Error::custom("not a hex digit"))
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-}
-
-impl fmt::Debug for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(2 * self.0.len());
-        push_hex(&mut text, &self.0);
-        f.write_str(&text)
-    }
-}
-
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
 }
 
 impl fmt::Display for CommandFailure {

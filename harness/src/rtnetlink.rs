@@ -9,8 +9,8 @@ use std::{
 
 use ipnet::IpNet;
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload,
 };
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
@@ -22,18 +22,16 @@ use netlink_packet_route::{
         RouteType,
     },
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{
     error::Doing,
+    netlink::{self, DATAGRAM_BYTES},
     netns::NetNs,
     packet::{Packet, Transport},
     protocol::{Broken, RouteAnswer, RouteSpec},
 };
-
-/// The largest answer read; an acknowledgement or a single route is far smaller.
-const ANSWER_BYTES: usize = 16 * 1024;
 
 /// How long a link or an address may take to become usable; it needs about a millisecond.
 const READY_PATIENCE: Duration = Duration::from_secs(5);
@@ -62,14 +60,8 @@ pub(crate) struct RouteSocket {
 impl RouteSocket {
     /// Opens a socket in the current namespace.
     pub(crate) fn open() -> Result<Self, Broken> {
-        let open = || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            io::Result::Ok(socket)
-        };
         Ok(Self {
-            socket: open().doing(|| "open a route netlink socket")?,
+            socket: netlink::open(NETLINK_ROUTE).doing(|| "open a route netlink socket")?,
             sequence: 0,
         })
     }
@@ -144,7 +136,7 @@ impl RouteSocket {
                 return Err(io::Error::from(io::ErrorKind::TimedOut));
             }
             // The announcement itself says less than a look.
-            let _ = self.socket.recv(&mut &mut [0; ANSWER_BYTES][..], 0)?;
+            let _ = self.socket.recv(&mut &mut [0; DATAGRAM_BYTES][..], 0)?;
         }
         self.socket.drop_membership(group)
     }
@@ -329,16 +321,10 @@ impl RouteSocket {
         flags: u16,
     ) -> io::Result<Option<RouteNetlinkMessage>> {
         self.sequence += 1;
-        let mut header = NetlinkHeader::default();
-        header.flags = flags;
-        header.sequence_number = self.sequence;
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
+        let bytes = netlink::request(message, flags, self.sequence);
         self.socket.send(&bytes, 0)?;
         loop {
-            let mut buffer = vec![0; ANSWER_BYTES];
+            let mut buffer = vec![0; DATAGRAM_BYTES];
             let length = self.socket.recv(&mut &mut buffer[..], 0)?;
             let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&buffer[..length])
                 .map_err(io::Error::other)?;

@@ -17,7 +17,7 @@ pub use self::{
     relation::{Answer, Relation, relate},
     seen::{Seen, protocol},
 };
-use crate::protocol::Bytes;
+use crate::bytes::Bytes;
 
 /// Marks our payloads, in front of the cookie.
 const MAGIC: [u8; 4] = *b"fdrl";

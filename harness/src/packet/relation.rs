@@ -279,7 +279,7 @@ mod tests {
                 kind,
                 code,
                 rest: [0; 4],
-                data: crate::protocol::Bytes(quotation),
+                data: crate::bytes::Bytes(quotation),
             },
         ));
         assert_eq!(

@@ -1,0 +1,89 @@
+//! Bytes as they stand in JSON.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes that read well in JSON: text as a string, anything else as `hex:…`.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Bytes(pub Vec<u8>);
+
+const HEX: &str = "hex:";
+
+impl Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) if !text.starts_with(HEX) && !text.contains('\0') => {
+                serializer.serialize_str(text)
+            }
+            Ok(_) | Err(_) => {
+                let mut text = String::with_capacity(HEX.len() + 2 * self.0.len());
+                text.push_str(HEX);
+                push_hex(&mut text, &self.0);
+                serializer.serialize_str(&text)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let Some(hex) = text.strip_prefix(HEX) else {
+            return Ok(Self(text.into_bytes()));
+        };
+        let digits = hex.as_bytes();
+        if digits.len() % 2 != 0 {
+            return Err(serde::de::Error::custom("odd number of hex digits"));
+        }
+        digits
+            .chunks_exact(2)
+            .map(|pair| {
+                std::str::from_utf8(pair)
+                    .ok()
+                    .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+                    .ok_or_else(|| serde::de::Error::custom("not a hex digit"))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(2 * self.0.len());
+        push_hex(&mut text, &self.0);
+        f.write_str(&text)
+    }
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_survive_json(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let json = serde_json::to_string(&Bytes(bytes.clone())).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Bytes>(&json).unwrap(), Bytes(bytes));
+        }
+    }
+
+    #[test]
+    fn text_stays_text_and_what_looks_like_hex_does_not() {
+        let json = |bytes: &[u8]| serde_json::to_string(&Bytes(bytes.to_vec())).unwrap();
+        assert_eq!(json(b"table inet t {}"), r#""table inet t {}""#);
+        assert_eq!(json(b"\xff\x00"), r#""hex:ff00""#);
+        assert_eq!(json(b"hex:"), r#""hex:6865783a""#);
+    }
+}
