@@ -357,6 +357,17 @@ pub fn load_failed(failure: &CommandFailure, prepared: &Prepared) -> ScenarioErr
             dialect::package_of(program)
         ));
     }
+    // EMSGSIZE of netlink(7): nft sends a ruleset as one message, and inside a user namespace it may
+    // not raise its send buffer (SO_SNDBUFFORCE; nft 1.0.6 tries nothing else). The candidate is not
+    // at fault.
+    if failure.stderr.contains("Message too long") {
+        return ScenarioError::Lab(format!(
+            "could not load the candidate {}: it is larger than an unprivileged program may send to \
+             the kernel at once\n\
+             (raise the limit: sysctl net.core.wmem_default=4194304)",
+            prepared.path.display()
+        ));
+    }
     let said = if failure.stderr.trim().is_empty() {
         &failure.stdout
     } else {
