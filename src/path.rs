@@ -1,5 +1,7 @@
 //! The way of a packet through the ruleset, read from the kernel's trace.
 
+use std::collections::BTreeSet;
+
 use firedrill_harness::{
     TRACE_TABLE,
     packet::{Answer, Packet, Relation, Seen, relate},
@@ -49,22 +51,39 @@ pub fn runs<'a>(trace: &'a Trace, probe: &Packet, which: Traced) -> (bool, Vec<R
     // The kernel numbers packets by where they are in memory, which is used again; so a number only
     // means the packet whose headers came with it last.
     let mut entered = false;
+    let mut meant: BTreeSet<u32> = BTreeSet::new();
     let mut open: Vec<(u32, Run<'a>)> = Vec::new();
     let mut finished: Vec<Run<'a>> = Vec::new();
     for event in &trace.events {
-        if let Some(packet) = &event.packet {
-            let is_meant = Seen::parse(&packet.0).is_some_and(|seen| match relate(probe, &seen) {
-                Relation::Itself => which == Traced::Probe,
-                Relation::Answer(Answer::TcpReset | Answer::IcmpError { .. }) => {
-                    which == Traced::Error
+        let position = open.iter().position(|(id, _)| *id == event.id);
+        let begins = match &event.packet {
+            Some(packet) => {
+                let is_meant =
+                    Seen::parse(&packet.0).is_some_and(|seen| match relate(probe, &seen) {
+                        Relation::Itself => which == Traced::Probe,
+                        Relation::Answer(Answer::TcpReset | Answer::IcmpError { .. }) => {
+                            which == Traced::Error
+                        }
+                        Relation::Answer(Answer::Other) | Relation::Unrelated => false,
+                    });
+                if is_meant {
+                    meant.insert(event.id);
+                } else {
+                    meant.remove(&event.id);
                 }
-                Relation::Answer(Answer::Other) | Relation::Unrelated => false,
-            });
-            if let Some(position) = open.iter().position(|(id, _)| *id == event.id) {
-                finished.push(open.remove(position).1);
+                entered |= is_meant;
+                true
             }
-            entered |= is_meant;
-            if is_meant && event.table != TRACE_TABLE {
+            // A packet that was stolen cannot be shown any more, not even by the first event of a
+            // base chain; but no chain leads into another table.
+            None => position.is_none_or(|position| {
+                let Chain { family, table, .. } = &open[position].1.chain;
+                (family, table) != (&event.family, &event.table)
+            }),
+        };
+        if begins {
+            finished.extend(position.map(|position| open.remove(position).1));
+            if meant.contains(&event.id) && event.table != TRACE_TABLE {
                 let run = Run {
                     chain: chain(event),
                     events: Vec::new(),
