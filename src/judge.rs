@@ -35,7 +35,7 @@ pub struct Setting<'a> {
 const EPERM: i32 = 1;
 /// `EXDEV`: the reverse-path filter.
 const EXDEV: i32 = 18;
-/// `EINVAL`: a martian source.
+/// `EINVAL`: a martian source, or the reverse-path filter.
 const EINVAL: i32 = 22;
 /// `ENETUNREACH` and `EHOSTUNREACH`: no route, or no forwarding.
 const ENETUNREACH: i32 = 101;
@@ -264,6 +264,10 @@ fn kernel_reason(
     // Routing comes before the hop limit is looked at, and the header before routing.
     match answer.route {
         RouteAnswer::Refused { code: EXDEV } => Some(KernelReason::ReversePathFilter),
+        // Newer kernels (seen: 6.18) answer both with EINVAL; the filter has a counter of its own.
+        RouteAnswer::Refused { code: EINVAL } if grew(&["TcpExtIPReversePathFilter"]) => {
+            Some(KernelReason::ReversePathFilter)
+        }
         RouteAnswer::Refused { code: EINVAL } => Some(KernelReason::MartianSource),
         RouteAnswer::Refused { code: EHOSTUNREACH } if from_outside && !lab.forwarding => {
             Some(KernelReason::ForwardingOff)
