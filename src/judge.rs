@@ -363,9 +363,13 @@ fn compare(
 /// Whether a decider is the one meant by `by:`: `policy`, or a part of the rule's text (its comment is
 /// part of it).
 fn is_by(decider: &Decider, by: &str) -> bool {
+    // The policy is meant even where a rule's comment has the same word.
+    const POLICY: &str = "policy";
     match decider {
-        Decider::Rule(rule) => rule.text.as_deref().is_some_and(|text| text.contains(by)),
-        Decider::Policy(_) => by == "policy",
+        Decider::Rule(rule) => {
+            by != POLICY && rule.text.as_deref().is_some_and(|text| text.contains(by))
+        }
+        Decider::Policy(_) => by == POLICY,
         Decider::Kernel(_) | Decider::NoChain => false,
     }
 }
