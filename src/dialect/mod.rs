@@ -4,7 +4,7 @@
 pub mod listing;
 pub mod nftables;
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use firedrill_harness::protocol::CandidateSpec;
 
@@ -19,6 +19,8 @@ pub struct Prepared {
     pub path: PathBuf,
     /// SHA-256 over all its files, in hexadecimal.
     pub hash: String,
+    /// The folder in the sandbox from which the candidate is loaded.
+    folder: PathBuf,
     /// How the user named each file: path in the sandbox → path on disk.
     shown: Vec<(PathBuf, PathBuf)>,
 }
@@ -48,12 +50,48 @@ impl Prepared {
     /// A program's message with the sandbox's paths as the user knows them.
     #[must_use]
     pub fn translate(&self, message: &str) -> String {
+        let lines = message
+            .split_inclusive('\n')
+            .map(|line| self.absolute_place(line));
         self.shown
             .iter()
-            .fold(message.to_owned(), |text, (inside, outside)| {
+            .fold(lines.collect(), |text: String, (inside, outside)| {
                 text.replace(&*inside.to_string_lossy(), &outside.to_string_lossy())
             })
     }
+
+    /// A line that begins with a place (`./part.nft:3:7-10: Error: …`, or the same after `from`) with
+    /// the sandbox's path: programs name included files as the `include` spells them.
+    fn absolute_place(&self, line: &str) -> String {
+        let place = line.trim_start_matches("In file included").trim_start();
+        let place = place.strip_prefix("from ").unwrap_or(place);
+        let before = &line[..line.len() - place.len()];
+        let Some((name, rest)) = place.split_once(':') else {
+            return line.to_owned();
+        };
+        let inside = lexical(&self.folder.join(name));
+        let known = self.shown.iter().any(|(known, _)| *known == inside);
+        if known && rest.starts_with(|c: char| c.is_ascii_digit()) {
+            format!("{before}{}:{rest}", inside.display())
+        } else {
+            line.to_owned()
+        }
+    }
+}
+
+/// Takes `.` and `..` out of an absolute path by its text alone.
+fn lexical(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
 }
 
 /// The Debian package that brings a loader's program.

@@ -2,15 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
-    path::{Component, Path, PathBuf},
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
 };
 
 use firedrill_harness::protocol::{Bytes, CandidateSpec, Command, StagedFile};
 use glob::{MatchOptions, Pattern};
 use sha2::{Digest, Sha256};
 
-use super::{PrepareError, Prepared};
+use super::{PrepareError, Prepared, lexical};
 
 /// nft itself follows no more levels (`MAX_INCLUDE_DEPTH`, src/parser_bison.y).
 const MAX_INCLUDE_DEPTH: usize = 16;
@@ -75,7 +76,7 @@ pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepa
             files: staged,
             load: vec![Command {
                 argv: [&arguments[..], &["-f".to_owned(), text(&inside)?]].concat(),
-                cwd: folder,
+                cwd: folder.clone(),
                 env: Vec::new(),
             }],
             list: list_command(),
@@ -85,6 +86,7 @@ pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepa
                 .map(|(inside, _)| inside.clone())
                 .collect(),
         },
+        folder,
         path: path.to_owned(),
         hash: hex(&hash.finalize()),
         shown,
@@ -144,17 +146,8 @@ impl Reader {
             // A cycle, or a depth that nft will refuse in its own words.
             return Ok(());
         }
-        let content = fs::read(outside).map_err(|error| problem(outside, &error))?;
+        let content = read_file(outside, MAX_TOTAL_BYTES - self.total)?;
         self.total += content.len();
-        if self.total > MAX_TOTAL_BYTES {
-            return Err(PrepareError {
-                path: outside.to_owned(),
-                why: format!(
-                    "with it the candidate has more than {} MiB",
-                    MAX_TOTAL_BYTES >> 20
-                ),
-            });
-        }
         let included = includes(&String::from_utf8_lossy(&content));
         self.staged
             .insert(inside.to_owned(), (outside.to_owned(), content));
@@ -212,7 +205,42 @@ fn shown_folder_of(shown_folder: &Path, folder: &Path, below: &Path) -> PathBuf 
     }
 }
 
-/// Every regular file behind the `files:` of a scenario.
+/// Reads at most `room` bytes of a regular file. A pipe would keep us waiting, a device or a file of
+/// the kernel's own may never end.
+fn read_file(path: &Path, room: usize) -> Result<Vec<u8>, PrepareError> {
+    let refuse = |why: &str| {
+        Err(PrepareError {
+            path: path.to_owned(),
+            why: why.to_owned(),
+        })
+    };
+    let real = fs::canonicalize(path).map_err(|error| problem(path, &error))?;
+    if ["/proc", "/sys"]
+        .iter()
+        .any(|kernel| real.starts_with(kernel))
+    {
+        return refuse("it is the kernel's, not a file on disk");
+    }
+    let metadata = fs::metadata(&real).map_err(|error| problem(path, &error))?;
+    if metadata.is_dir() {
+        return refuse("it is a folder");
+    }
+    if !metadata.is_file() {
+        return refuse("it is neither a file nor a folder");
+    }
+    let mut content = Vec::new();
+    // One byte more than there is room for, so that a file that grows meanwhile is noticed too.
+    fs::File::open(&real)
+        .and_then(|file| file.take(room as u64 + 1).read_to_end(&mut content))
+        .map_err(|error| problem(path, &error))?;
+    if content.len() > room {
+        let limit = MAX_TOTAL_BYTES >> 20;
+        return refuse(&format!("with it the candidate has more than {limit} MiB"));
+    }
+    Ok(content)
+}
+
+/// Everything but folders behind the `files:` of a scenario.
 fn mapped_files(files: &[(PathBuf, PathBuf)]) -> Result<BTreeMap<PathBuf, PathBuf>, PrepareError> {
     let mut mapped = BTreeMap::new();
     let mut pending: Vec<(PathBuf, PathBuf)> = files.to_vec();
@@ -245,6 +273,8 @@ fn includes(text: &str) -> Vec<String> {
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '#' => rest.find('\n').unwrap_or(rest.len()),
+            // The line goes on.
+            '\\' if rest[1..].starts_with('\n') => 2,
             '"' => {
                 let quoted = &rest[1..];
                 let end = quoted.find('"').unwrap_or(quoted.len());
@@ -278,13 +308,13 @@ const WILDCARDS: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
-/// The files on disk that an absolute pattern means, sorted.
+/// What is on disk for an absolute pattern, except for folders, sorted.
 fn files_matching(pattern: &Path) -> Vec<PathBuf> {
     glob::glob_with(&pattern.to_string_lossy(), WILDCARDS)
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|path| path.is_file())
+        .filter(|path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()))
         .collect()
 }
 
@@ -304,21 +334,6 @@ fn absolute(path: &Path) -> io::Result<PathBuf> {
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it does not name a file"))?;
     Ok(fs::canonicalize(folder)?.join(name))
-}
-
-/// Takes `.` and `..` out of an absolute path by its text alone.
-fn lexical(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    clean
 }
 
 fn problem(path: &Path, error: &io::Error) -> PrepareError {
@@ -348,9 +363,14 @@ mod tests {
             define x = 3
             table inet t { chain c { comment "include \"no\"" ; log prefix "include " ; } }
             include	"./b.nft"; include "c.nft"
+            include \
+                "./d.nft"
             included "not"
         "#;
-        assert_eq!(includes(text), ["/etc/nft.d/*.nft", "./b.nft", "c.nft"]);
+        assert_eq!(
+            includes(text),
+            ["/etc/nft.d/*.nft", "./b.nft", "c.nft", "./d.nft"]
+        );
     }
 
     #[test]
@@ -420,5 +440,42 @@ mod tests {
         let message = format!("{}:1:1-1: Error: syntax error", inside.display());
         let expected = format!("{}:1:1-1: Error: syntax error", path.display());
         assert_eq!(prepared.translate(&message), expected);
+    }
+
+    #[test]
+    fn messages_name_included_files_as_the_user_would() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("d")).unwrap();
+        fs::write(at("main.nft"), "include \"./d/part.nft\"\n").unwrap();
+        fs::write(at("d/part.nft"), "x").unwrap();
+        let prepared = prepare(&at("main.nft"), &[]).unwrap();
+        let message =
+            "In file included from ./main.nft:1:1-23:\n./d/part.nft:1:1-1: Error: syntax error\n";
+        let expected = format!(
+            "In file included from {}:1:1-23:\n{}:1:1-1: Error: syntax error\n",
+            at("main.nft").display(),
+            at("d/part.nft").display()
+        );
+        assert_eq!(prepared.translate(message), expected);
+    }
+
+    #[test]
+    fn only_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        let socket = folder.path().join("socket");
+        for path in [
+            "/dev/zero",
+            "/proc/self/environ",
+            "/sys/kernel/uevent_seqnum",
+            "/tmp",
+        ]
+        .map(Path::new)
+        .into_iter()
+        .chain([&*socket])
+        {
+            assert!(read_file(path, 10).is_err(), "{}", path.display());
+        }
     }
 }
