@@ -112,6 +112,7 @@ pub fn literal(name: &str, text: &str) -> Prepared {
             }],
             list: list_command(),
         },
+        folder: PathBuf::from("/tmp"),
         path: PathBuf::from(name),
         hash: hex(&Sha256::digest(text.as_bytes())),
         shown: vec![(inside, PathBuf::from(name))],
