@@ -8,7 +8,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
@@ -32,7 +32,11 @@ const SHOWN: &[&str] = &[
 /// Devices that programs expect; shown, not made: a user namespace may not make any.
 const DEVICES: &[&str] = &["full", "null", "random", "tty", "urandom", "zero"];
 
-/// Holds the files that cover others, inside the private root.
+/// What the private root may hold, in memory: everything that is written inside counts, in whichever
+/// folder. A candidate has 256 MiB at most; the number of files bounds what the kernel keeps of them.
+const ROOT_OPTIONS: &str = "mode=755,size=512m,nr_inodes=128k";
+
+/// Holds the files and folders that cover others, inside the private root.
 const ASIDE: &str = "/run/firedrill";
 
 /// The deepest directory that is rebuilt level by level because of mounts below it.
@@ -55,7 +59,7 @@ pub(crate) fn enter() -> Result<(), Broken> {
         ASSEMBLY,
         Some("tmpfs"),
         MsFlags::empty(),
-        Some("mode=755"),
+        Some(ROOT_OPTIONS),
     )
     .doing(|| "mount the private root")?;
     let root = Path::new(ASSEMBLY);
@@ -99,15 +103,9 @@ pub(crate) fn enter() -> Result<(), Broken> {
 /// Covers a folder of the private root with an empty one, made if it is not there.
 pub(crate) fn cover_folder(folder: &Path) -> Result<(), Broken> {
     make_directory(folder)?;
-    let target = folder.to_string_lossy();
-    mount_simple(
-        "tmpfs",
-        &target,
-        Some("tmpfs"),
-        MsFlags::empty(),
-        Some("mode=755"),
-    )
-    .doing(|| format!("cover {target} in the sandbox"))
+    let cover = aside()?;
+    make_directory(&cover)?;
+    bind(&cover, folder).doing(|| format!("cover {} in the sandbox", folder.display()))
 }
 
 /// Writes a file of the private root.
@@ -128,15 +126,19 @@ pub(crate) fn write_file(path: &Path, content: &[u8], mode: u32) -> Result<(), B
         Ok(()) => Ok(()),
         Err(error) if !exists => Err(Broken::new(doing(), error)),
         Err(_) => {
-            let aside = Path::new(ASIDE);
-            make_directory(aside)?;
-            let number = fs::read_dir(aside).map_or(0, Iterator::count);
-            let cover = aside.join(number.to_string());
+            let cover = aside()?;
             write(&cover).doing(doing)?;
-            let (source, target) = (cover.to_string_lossy(), path.to_string_lossy());
-            mount_simple(&source, &target, None, MsFlags::MS_BIND, None).doing(doing)
+            bind(&cover, path).doing(doing)
         }
     }
+}
+
+/// A fresh name for something that covers something else.
+fn aside() -> Result<PathBuf, Broken> {
+    let aside = Path::new(ASIDE);
+    make_directory(aside)?;
+    let number = fs::read_dir(aside).map_or(0, Iterator::count);
+    Ok(aside.join(number.to_string()))
 }
 
 struct Builder {
@@ -172,7 +174,12 @@ impl Builder {
                 self.directory(&from, &to, depth)?;
             } else if kind.is_file() && depth > 0 {
                 // Only beside a mount point; a file that this user may not read is not shown.
-                let _ = fs::copy(&from, &to);
+                match fs::copy(&from, &to) {
+                    Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                        return Err(error).doing(|| format!("copy {}", from.display()));
+                    }
+                    Ok(_) | Err(_) => {}
+                }
             }
         }
         Ok(())
@@ -238,14 +245,12 @@ fn devices(root: &Path) -> Result<(), Broken> {
         }
         let shown = dev.join(name);
         fs::write(&shown, b"").doing(|| format!("make /dev/{name}"))?;
-        mount_simple(
-            &real.to_string_lossy(),
-            &shown.to_string_lossy(),
-            None,
-            MsFlags::MS_BIND,
-            None,
-        )
-        .doing(|| format!("show /dev/{name}"))?;
+        bind(&real, &shown).doing(|| format!("show /dev/{name}"))?;
+        // A device can be written to all the same; its node, which is the machine's, can not be
+        // touched. Best effort: no more than a time stamp is at stake.
+        let untouchable = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        let flags = untouchable | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+        let _ = mount_simple("none", &shown.to_string_lossy(), None, flags, None);
     }
     for (name, target) in [
         ("fd", "/proc/self/fd"),
@@ -272,6 +277,12 @@ fn mount_at(target: &Path, kind: &str, flags: MsFlags) -> Result<(), Broken> {
     make_directory(target)?;
     mount_simple(kind, &target.to_string_lossy(), Some(kind), flags, None)
         .doing(|| format!("mount a fresh {kind}"))
+}
+
+/// Shows a file or folder at another place as well.
+fn bind(source: &Path, target: &Path) -> nix::Result<()> {
+    let (source, target) = (source.to_string_lossy(), target.to_string_lossy());
+    mount_simple(&source, &target, None, MsFlags::MS_BIND, None)
 }
 
 fn mount_simple(
