@@ -5,13 +5,13 @@
 //! [`run_if_asked`] first thing in `main`.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Write},
     os::fd::OwnedFd,
     time::Instant,
 };
 
-use nix::sys::utsname::uname;
+use nix::{sys::utsname::uname, unistd::setsid};
 
 use crate::{
     command,
@@ -57,6 +57,10 @@ fn main() -> i32 {
     let Ok(control) = sys::inherited(CONTROL_FD) else {
         return 2;
     };
+    // Whoever started the launcher may have left descriptors open for it; they end here.
+    if sys::close_from(CONTROL_FD + 1).is_err() {
+        return 2;
+    }
     let Ok(writer) = control.try_clone() else {
         return 2;
     };
@@ -88,6 +92,7 @@ impl Records {
 
 fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(), Broken> {
     let plan = read_plan(control)?;
+    leave_terminal(&plan.task)?;
     let sandbox = sandbox::enter(control)?;
     let Sandbox { world, firewall } = sandbox;
     let lab = Lab::build(&plan.lab, &world, firewall, 0)?;
@@ -209,6 +214,22 @@ fn read_plan(control: &OwnedFd) -> Result<Plan, Broken> {
             ),
         ))
     }
+}
+
+/// Makes sure that the standard streams lead nowhere else. A silent agent needs no terminal, so its
+/// candidate has none to read from; a shell's programs keep the user's for its job control.
+fn leave_terminal(task: &Task) -> Result<(), Broken> {
+    if let Task::Probe(_) = task {
+        setsid().doing(|| "leave the terminal")?;
+    }
+    for stream in 0..CONTROL_FD {
+        let leads = fs::metadata(format!("/proc/self/fd/{stream}"));
+        if leads.is_ok_and(|metadata| metadata.is_dir()) {
+            let doing = format!("start with descriptor {stream}");
+            return Err(Broken::new(doing, "a folder is a way out of the sandbox"));
+        }
+    }
+    Ok(())
 }
 
 /// Puts the candidate's files into the private root.

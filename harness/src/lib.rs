@@ -13,6 +13,7 @@ pub mod protocol;
 pub mod agent;
 mod bytes;
 mod command;
+mod confine;
 mod error;
 mod kernel;
 mod lab;

@@ -11,17 +11,18 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sched::{CloneFlags, unshare},
     sys::{
         prctl,
-        signal::Signal,
+        signal::{Signal, kill},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Gid, Uid, getegid, geteuid, setgroups, sethostname, setresgid, setresuid},
+    unistd::{Gid, Pid, Uid, getegid, geteuid, setgroups, sethostname, setresgid, setresuid},
 };
 
-use crate::{error::Doing, netns::NetNs, protocol::Broken, root, sys};
+use crate::{confine, error::Doing, netns::NetNs, protocol::Broken, root, sys};
 
 /// What root becomes on the host before it enters the sandbox: an identity that owns nothing there, so
 /// that not even a sysctl of the host can be written from inside. Above the ranges that systemd
@@ -61,17 +62,7 @@ pub(crate) fn enter(control: &OwnedFd) -> Result<Sandbox, Broken> {
         .doing(|| "become root of the user namespace")?;
 
     if let Some(child) = sys::fork().doing(|| "start the agent in its PID namespace")? {
-        // This process only stands between the launcher and PID 1.
-        let code = loop {
-            match waitpid(child, None) {
-                Ok(WaitStatus::Exited(_, code)) => break code,
-                Ok(WaitStatus::Signaled(..)) => break 1,
-                Ok(_) => {}
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(_) => break 1,
-            }
-        };
-        std::process::exit(code);
+        std::process::exit(stand_between(child, control));
     }
     prctl::set_pdeathsig(Signal::SIGKILL).doing(|| "tie the agent to its parent")?;
     let control = control.try_clone().doing(|| "watch the control channel")?;
@@ -84,7 +75,32 @@ pub(crate) fn enter(control: &OwnedFd) -> Result<Sandbox, Broken> {
     let world = NetNs::current()?;
     let firewall = NetNs::fresh(&world)?;
     firewall.run(&world, root::enter)?;
+    confine::confine()?;
     Ok(Sandbox { world, firewall })
+}
+
+/// Waits for PID 1, and ends it from outside should the launcher go away while it cannot end itself.
+/// Its exit code.
+fn stand_between(child: Pid, control: &OwnedFd) -> i32 {
+    if let Ok(ended) = sys::pidfd(child.as_raw().unsigned_abs()) {
+        let mut fds = [
+            PollFd::new(ended.as_fd(), PollFlags::POLLIN),
+            PollFd::new(control.as_fd(), PollFlags::empty()),
+        ];
+        while let Err(Errno::EINTR) = poll(&mut fds, PollTimeout::NONE) {}
+        if fds[1].any() == Some(true) {
+            // It may have been quicker.
+            let _ = kill(child, Signal::SIGKILL);
+        }
+    }
+    loop {
+        match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, code)) => return code,
+            Ok(WaitStatus::Signaled(..)) => return 1,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return 1,
+        }
+    }
 }
 
 /// Exits when the other end of the channel is closed; PID 1 takes everything in the sandbox along.
@@ -93,7 +109,7 @@ fn end_with(control: &OwnedFd) {
         let mut fds = [PollFd::new(control.as_fd(), PollFlags::empty())];
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) if fds[0].any() == Some(true) => std::process::exit(0),
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => std::process::exit(1),
         }
     }

@@ -1,7 +1,8 @@
 //! The few system calls that no library wraps safely. Every `unsafe` of the crate is here.
 #![allow(
     unsafe_code,
-    reason = "sockaddr_ll, fork and pidfd have no safe wrapper; each block states why it is sound"
+    reason = "sockaddr_ll, fork, pidfd, seccomp and the like have no safe wrapper; each block states \
+              why it is sound"
 )]
 
 use std::{
@@ -72,6 +73,61 @@ pub(crate) fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
     }
     // SAFETY: it is open (checked above), and nobody else in this process knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Closes every descriptor from `first` on; for processes that own none of them yet.
+pub(crate) fn close_from(first: RawFd) -> io::Result<()> {
+    // SAFETY: the call touches no memory. Nothing in this process owns these descriptors: they were
+    // inherited from whoever started it.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Leaves these capabilities, and no other, to the programs that this thread starts; it keeps its own
+/// (capabilities(7), "capability bounding set").
+pub(crate) fn keep_capabilities(kept: &[u32]) -> io::Result<()> {
+    for capability in 0.. {
+        if kept.contains(&capability) {
+            continue;
+        }
+        // SAFETY: the call takes integers and touches no memory.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                // Behind the last one that this kernel knows.
+                Some(libc::EINVAL) => Ok(()),
+                _ => Err(error),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Filters the system calls of this thread and of everything it starts (seccomp(2)). Without the flag
+/// older kernels slow all of them down against a side channel that is none here.
+pub(crate) fn filter_system_calls(filter: &[libc::sock_filter]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(io::Error::other)?,
+        filter: filter.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel copies the program, which lives across the call, and writes nothing to it.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+            &raw const program,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Forks; `Some(child)` in the parent, `None` in the child. For single-threaded processes only.
