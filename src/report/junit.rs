@@ -42,9 +42,9 @@ impl Reporter for JUnit {
             Event::Ended(summary) => {
                 self.report
                     .set_time(Duration::from_micros(summary.duration_us));
-                self.report
-                    .serialize(&mut self.out)
-                    .map_err(io::Error::other)?;
+                // In one piece, so that what the stream says of its troubles stays what it is.
+                let text = self.report.to_string().map_err(io::Error::other)?;
+                self.out.write_all(text.as_bytes())?;
                 self.out.flush()
             }
         }
