@@ -19,12 +19,18 @@ impl Filter {
     }
 
     /// Cases whose name contains `text`, or matches it as a regular expression. Names are full of
-    /// brackets and arrows, so the plain meaning always counts.
+    /// brackets and arrows, so the plain meaning always counts, and the family at their end is never a
+    /// class of letters.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        let escape = |pattern: String, family: &str| {
+            let plain = pattern.replace(&format!("\\[{family}]"), &format!("[{family}]"));
+            plain.replace(&format!("[{family}]"), &format!("\\[{family}\\]"))
+        };
+        let pattern = ["ipv4", "ipv6"].into_iter().fold(text.to_owned(), escape);
         Self {
             text: text.to_owned(),
-            pattern: Regex::new(text).ok(),
+            pattern: Regex::new(&pattern).ok(),
         }
     }
 
@@ -62,6 +68,13 @@ mod tests {
     #[case("^outage/.* tcp/\\d+", true)]
     #[case("^internet", false)]
     #[case("firewall (tcp", false)]
+    #[case("[ipv4]", true)]
+    #[case("[ipv6]", false)]
+    #[case("tcp/(80|443) [ipv4]$", true)]
+    #[case("tcp/(80|443) \\[ipv4]$", true)]
+    #[case("tcp/(80|443) \\[ipv4\\]$", true)]
+    #[case("tcp/(80|443) [ipv6]", false)]
+    #[case("tcp/443 .ipv[46]", true)]
     fn a_filter_is_a_substring_or_a_regular_expression(#[case] text: &str, #[case] expected: bool) {
         assert_eq!(Filter::new(text).matches(NAME), expected);
     }
