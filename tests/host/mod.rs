@@ -7,6 +7,8 @@
     reason = "each test binary that includes this uses its own part"
 )]
 
+pub mod crime;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
