@@ -97,7 +97,7 @@ fn length_of(scene: &Scene, command: &Command) -> Duration {
 /// Kills firedrill at moments that are spread over the length of a run.
 #[rstest]
 #[case::one_scenario("scenarios/outage", MOMENTS)]
-#[case::several_at_once("scenarios", MOMENTS / 3)]
+#[case::several_at_once("scenarios", MOMENTS / 4)]
 fn killed_at_any_moment_it_leaves_nothing(#[case] scenarios: &str, #[case] moments: u32) {
     let scene = Scene::new();
     for identity in identities() {

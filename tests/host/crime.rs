@@ -41,7 +41,7 @@ pub struct Scene {
     _alone: MutexGuard<'static, ()>,
     /// As root: holds a mount namespace with empty folders.
     holder: Option<Child>,
-    before: String,
+    before: BTreeSet<String>,
 }
 
 impl Scene {
@@ -52,7 +52,7 @@ impl Scene {
         let mut scene = Self {
             _alone: alone,
             holder,
-            before: String::new(),
+            before: BTreeSet::new(),
         };
         scene.before = scene.traces();
         scene
@@ -107,13 +107,13 @@ impl Scene {
             let held = network_namespaces(Process::all().into_iter());
             let held: Vec<_> = held.intersection(namespaces).collect();
             let traces = self.traces();
-            if processes.is_empty() && held.is_empty() && traces == self.before {
+            let traces: Vec<_> = traces.difference(&self.before).collect();
+            if processes.is_empty() && held.is_empty() && traces.is_empty() {
                 return;
             }
             assert!(
                 started.elapsed() < GONE,
-                "{after} left {processes:?}, {held:?} and traces\n{traces}\nwhere there were\n{}",
-                self.before
+                "{after} left {processes:?}, {held:?} and {traces:?}"
             );
             thread::sleep(LOOK_AGAIN);
         }
@@ -128,7 +128,7 @@ impl Scene {
     }
 
     /// The mounts and files that a run could leave.
-    fn traces(&self) -> String {
+    fn traces(&self) -> BTreeSet<String> {
         let (mounts, root) = match &self.holder {
             Some(holder) => (
                 format!("/proc/{}/mountinfo", holder.id()),
@@ -136,16 +136,20 @@ impl Scene {
             ),
             None => ("/proc/self/mountinfo".to_owned(), String::new()),
         };
-        let mut traces = fs::read_to_string(mounts).expect("the mount table");
-        for folder in FOLDERS {
-            names(
-                &PathBuf::from(format!("{root}{folder}")),
-                self.holder.is_some(),
-                &mut traces,
-            );
-        }
-        names(Path::new("/run/netns"), true, &mut traces);
-        traces
+        let mounts = fs::read_to_string(mounts).expect("the mount table");
+        let files = FOLDERS
+            .iter()
+            .flat_map(|folder| {
+                fs::read_dir(format!("{root}{folder}"))
+                    .into_iter()
+                    .flatten()
+            })
+            .map(|entry| entry.expect("an entry").path().display().to_string())
+            // Where others may be at work, only what could be firedrill's.
+            .filter(|path| {
+                self.holder.is_some() || path.contains("firedrill") || path.contains(".layers")
+            });
+        mounts.lines().map(str::to_owned).chain(files).collect()
     }
 }
 
@@ -175,17 +179,6 @@ fn hold_empty_folders() -> Child {
     BufReader::new(stdout).read_line(&mut line).expect("a word");
     assert_eq!(line, "ready\n", "no mount namespace to run in");
     holder
-}
-
-/// Names below a folder. Where others may be at work, only what could be firedrill's.
-fn names(folder: &Path, all: bool, into: &mut String) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path().display().to_string();
-        if all || path.contains("firedrill") || path.contains(".layers") {
-            into.push_str(&path);
-            into.push('\n');
-        }
-    }
 }
 
 /// A process of this machine.
