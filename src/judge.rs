@@ -116,8 +116,14 @@ pub fn verdict(
             Some(decider),
         ),
         (Some(arrival), None) => {
-            let decider = path::who_accepted(&runs, setting.ruleset);
-            (Verdict::Accept(arrival), Some(decider))
+            let hook = match (probe.from, &arrival.interface) {
+                (Origin::Firewall, _) => "output",
+                (Origin::Wire(_), Some(_)) => "forward",
+                (Origin::Wire(_), None) => "input",
+            };
+            let v6 = arrival.destination.is_ipv6();
+            let decider = path::who_accepted(&runs, setting.ruleset, hook, v6);
+            (Verdict::Accept(arrival), decider)
         }
         (None, Some(decider)) => {
             let verdict = match path_works(probe, &evidence.control, setting.lab) {

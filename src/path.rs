@@ -142,30 +142,26 @@ fn chain(event: &TraceEvent) -> Chain {
     }
 }
 
-/// The hooks at which a filter decides who may pass, in the order in which they are passed.
-const DECIDING_HOOKS: [&str; 3] = ["input", "forward", "output"];
-
-/// Who let an accepted packet pass: the last rule that said so in a filter chain at the input, forward
-/// or output hook; without one, the last policy there.
+/// Who let an accepted packet pass: the last rule that said so in a filter chain of this hook; without
+/// one, the last policy there. `None` if there are such chains and the trace shows none of them: a
+/// candidate may switch the trace off (`meta nftrace set 0`).
 #[must_use]
-pub fn who_accepted(runs: &[Run<'_>], ruleset: &Ruleset) -> Decider {
+pub fn who_accepted(runs: &[Run<'_>], ruleset: &Ruleset, hook: &str, v6: bool) -> Option<Decider> {
+    let family = if v6 { "ip6" } else { "ip" };
+    let decides = |chain: &Chain| {
+        let base = ruleset.chain(chain).and_then(|info| info.base.as_ref());
+        base.is_some_and(|base| base.kind == "filter" && base.hook == hook)
+            && ["inet", family].contains(&chain.family.as_str())
+    };
     let mut by_policy = None;
     let mut by_rule = None;
-    for run in runs {
-        let decides = ruleset
-            .chain(&run.chain)
-            .and_then(|chain| chain.base.as_ref())
-            .is_some_and(|base| {
-                base.kind == "filter" && DECIDING_HOOKS.contains(&base.hook.as_str())
-            });
-        if !decides {
-            continue;
-        }
+    for run in runs.iter().filter(|run| decides(&run.chain)) {
         match run.end(ruleset) {
             End::Accept(decider @ Decider::Rule(_)) => by_rule = Some(decider),
             End::Accept(decider) => by_policy = Some(decider),
             End::Drop(_) | End::HandedOver(_) | End::Open => {}
         }
     }
-    by_rule.or(by_policy).unwrap_or(Decider::NoChain)
+    let none = || (!ruleset.chains().any(decides)).then_some(Decider::NoChain);
+    by_rule.or(by_policy).or_else(none)
 }

@@ -23,7 +23,10 @@ use netlink_packet_route::{
     },
 };
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 
 use crate::{
     error::Doing,
@@ -33,8 +36,9 @@ use crate::{
     protocol::{Broken, RouteAnswer, RouteSpec},
 };
 
-/// How long a link or an address may take to become usable; it needs about a millisecond.
-const READY_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a link or an address may take to become usable. It needs about a millisecond, but the
+/// kernel's workers wait for a lock that others on the machine may hold for seconds.
+const READY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where changes of links are announced (linux/rtnetlink.h).
 const RTNLGRP_LINK: u32 = 1;
@@ -132,8 +136,11 @@ impl RouteSocket {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            if poll(&mut fds, timeout)? == 0 {
-                return Err(io::Error::from(io::ErrorKind::TimedOut));
+            match poll(&mut fds, timeout) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(errno.into()),
             }
             // The announcement itself says less than a look.
             let _ = self.socket.recv(&mut &mut [0; DATAGRAM_BYTES][..], 0)?;

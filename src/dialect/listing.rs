@@ -81,6 +81,11 @@ impl Ruleset {
         Self { chains }
     }
 
+    /// Every chain.
+    pub fn chains(&self) -> impl Iterator<Item = &Chain> {
+        self.chains.keys()
+    }
+
     /// A chain, if the listing has it.
     #[must_use]
     pub fn chain(&self, chain: &Chain) -> Option<&ChainInfo> {
