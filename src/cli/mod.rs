@@ -14,7 +14,7 @@ use firedrill_harness::protocol::Blind;
 
 use crate::{
     exit::Exit,
-    report::Wanted,
+    report::{Wanted, plural},
     scenario::{self, Problems, Scenario},
 };
 
@@ -138,8 +138,9 @@ fn check(paths: &[PathBuf], color: Color) -> Exit {
         Ok(scenarios) => {
             let cases: usize = scenarios.iter().map(|scenario| scenario.cases.len()).sum();
             say(&format!(
-                "{} scenarios with {cases} cases are valid",
-                scenarios.len()
+                "valid: {} of {}",
+                plural(cases, "case"),
+                plural(scenarios.len(), "scenario")
             ));
             Exit::Success
         }

@@ -13,6 +13,7 @@ use std::{
     str::FromStr,
 };
 
+pub(crate) use self::terminal::plural;
 pub use self::{json::Json, junit::JUnit, progress::Progress, terminal::Terminal};
 use crate::event::Event;
 

@@ -174,7 +174,8 @@ fn counts(record: &ScenarioRecord) -> String {
     }
 }
 
-fn plural(count: usize, noun: &str) -> String {
+/// `1 case`, `2 cases`.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
     if count == 1 {
         format!("1 {noun}")
     } else {
