@@ -91,7 +91,10 @@ pub(crate) fn enter() -> Result<(), Broken> {
     devices(root)?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount_at(&root.join("proc"), "proc", quiet)?;
-    mount_at(&root.join("sys"), "sysfs", quiet)?;
+    // The kernel lets nobody mount more than is there already, and containers have it read-only.
+    let sys = root.join("sys");
+    mount_at(&sys, "sysfs", quiet)
+        .or_else(|_| mount_at(&sys, "sysfs", quiet | MsFlags::MS_RDONLY))?;
 
     chdir(root).doing(|| "enter the private root")?;
     // The old root is stacked on the new one and taken away (pivot_root(2), "pivot_root(".", ".")").
