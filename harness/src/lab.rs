@@ -176,13 +176,25 @@ fn set_ipv6_sysctl(name: &str, value: &str) -> Result<(), Broken> {
     }
 }
 
+/// Like sysctl(8): dots part the name, and a slash stands for a dot within a part (`eth0/5`).
 fn sysctl_path(name: &str) -> String {
-    // Like sysctl(8): with a slash anywhere the separator is the slash, so that interface names may
-    // have dots.
-    let path = if name.contains('/') {
-        name.to_owned()
-    } else {
-        name.replace('.', "/")
-    };
-    format!("/proc/sys/{path}")
+    let swapped = name.chars().map(|letter| match letter {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    });
+    format!("/proc/sys/{}", swapped.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slash_stands_for_the_dot_of_an_interface_s_name() {
+        assert_eq!(
+            sysctl_path("net.ipv4.conf.eth0/5.rp_filter"),
+            "/proc/sys/net/ipv4/conf/eth0.5/rp_filter"
+        );
+    }
 }

@@ -321,7 +321,10 @@ impl Reader<'_> {
             if !name.text.starts_with("net.") || name.text.len() == 4 {
                 self.problem(name.span, format!("the setting {} is not below `net.`", quote(name.text)))
                     .help("only the network settings belong to the firewall alone: `net.ipv4.conf.all.rp_filter`".to_owned());
-            } else if name.text.contains("..") || !name.text.chars().all(known) {
+            } else if name.text.contains("..")
+                || name.text.contains("//")
+                || !name.text.chars().all(known)
+            {
                 self.problem(
                     name.span,
                     format!("{} is not the name of a kernel setting", quote(name.text)),
