@@ -4,7 +4,7 @@
 //! verdict is inconclusive, which is never a pass.
 
 use firedrill_harness::{
-    packet::{Answer, Relation, Seen, relate},
+    packet::{self, Answer, Relation, Seen, Transport, relate, tcp_flag},
     protocol::{
         Control, Evidence, KernelAnswer, LabSpec, Loaded, Observed, Origin, Place, Probe,
         RouteAnswer,
@@ -132,7 +132,10 @@ pub fn verdict(
                 // closed port answers only what was let in.
                 Ok(()) => match answer(probe, &evidence.observed) {
                     Some(error) => Verdict::Reject(error),
-                    None if may_reject(&decider) && !answer_dropped(probe, evidence, setting) => {
+                    None if may_reject(&decider)
+                        && is_answered(probe)
+                        && !answer_dropped(probe, evidence, setting) =>
+                    {
                         Verdict::Inconclusive(Inconclusive::AnswerMissing)
                     }
                     None => Verdict::Drop,
@@ -196,13 +199,13 @@ fn arrival(probe: &Probe, observed: &Observed, lab: &LabSpec) -> Option<Arrival>
 /// The error that came back for the probe, if any.
 fn answer(probe: &Probe, observed: &Observed) -> Option<RejectAnswer> {
     observed.seen.iter().find_map(|sighting| {
-        // An answer reaches the sender: on its wire, or for the firewall's own probes inside.
-        let at_sender = match (probe.from, sighting.place) {
-            (Origin::Wire(sent), Place::Wire(seen)) => sent == seen,
-            (Origin::Firewall, Place::Input) => true,
+        // An answer goes where the sender's address is routed, which for a spoofed one is not where it
+        // came from; for the firewall's own probes it stays inside.
+        let on_its_way = match (probe.from, sighting.place) {
+            (Origin::Wire(_), Place::Wire(_)) | (Origin::Firewall, Place::Input) => true,
             (Origin::Wire(_), Place::Input) | (Origin::Firewall, Place::Wire(_)) => false,
         };
-        let seen = Seen::parse(&sighting.packet.0).filter(|_| at_sender)?;
+        let seen = Seen::parse(&sighting.packet.0).filter(|_| on_its_way)?;
         match relate(&probe.packet, &seen) {
             Relation::Answer(Answer::TcpReset) => Some(RejectAnswer::Kind(RejectKind::TcpReset)),
             Relation::Answer(Answer::IcmpError { kind, code }) => {
@@ -224,6 +227,17 @@ fn may_reject(decider: &Decider) -> bool {
                 .any(|word| word == "reject")
         }),
         Decider::Policy(_) | Decider::Kernel(_) | Decider::NoChain => false,
+    }
+}
+
+/// Whether a kernel that refuses the probe says so: no error answers an ICMP error (RFC 1122 section
+/// 3.2.2, RFC 4443 section 2.4), no reset answers a reset (RFC 9293 section 3.5.2).
+fn is_answered(probe: &Probe) -> bool {
+    let v6 = probe.packet.source.is_ipv6();
+    match &probe.packet.transport {
+        Transport::Tcp { flags, .. } => flags & tcp_flag::RST == 0,
+        Transport::Udp { .. } => true,
+        Transport::Icmp { kind, .. } => !packet::is_icmp_error(v6, *kind),
     }
 }
 

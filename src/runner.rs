@@ -287,7 +287,8 @@ impl Collector {
                     return Ok(());
                 }
                 Record::Broken(broken) => return Err(lab_error(&broken)),
-                Record::LoadFailed(_)
+                Record::Refused(_)
+                | Record::LoadFailed(_)
                 | Record::Lab { .. }
                 | Record::Loaded(_)
                 | Record::Ruleset { .. } => return Err(out_of_order()),
@@ -320,6 +321,7 @@ impl Collector {
                 }
                 Record::LoadFailed(failure) => return Err(load_failed(&failure, prepared)),
                 Record::Broken(broken) => return Err(lab_error(&broken)),
+                Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
                 Record::Evidence(_) | Record::Done { .. } => return Err(out_of_order()),
             }
         }

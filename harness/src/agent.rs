@@ -96,6 +96,10 @@ fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(),
     let sandbox = sandbox::enter(control)?;
     let Sandbox { world, firewall } = sandbox;
     let lab = Lab::build(&plan.lab, &world, firewall, 0)?;
+    if let Err(refused) = lab.set_sysctls(&plan.lab, &world)? {
+        records.send(&Record::Refused(refused));
+        return Ok(());
+    }
     let kernel = uname().map_or_else(
         |_| String::new(),
         |name| name.release().to_string_lossy().into_owned(),
@@ -158,6 +162,7 @@ fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(),
     let listing = lab.firewall.run(&world, list)?;
     // Kept until the end: closing a packet socket waits for an RCU grace period, milliseconds each.
     let control_lab = Lab::build(&plan.lab, &world, NetNs::fresh(&world)?, 1)?;
+    control_lab.set_sysctls(&plan.lab, &world)??;
     stay_on_this_cpu()?;
     let mut control = Prober::open(&control_lab, &world, &probes, None, plan.blind)?;
     let controls = control.control(&probes)?;

@@ -195,8 +195,9 @@ impl std::str::FromStr for Blind {
 }
 
 /// What the agent reports, in this order: [`Record::Lab`], [`Record::Loaded`], then evidence and one
-/// [`Record::Ruleset`], then [`Record::Done`]. [`Record::Broken`] and [`Record::LoadFailed`] end the
-/// stream wherever they stand; a stream that ends without any of the three was cut off.
+/// [`Record::Ruleset`], then [`Record::Done`]. [`Record::Broken`], [`Record::Refused`] and
+/// [`Record::LoadFailed`] end the stream wherever they stand; a stream that ends without any of the four
+/// was cut off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
@@ -225,6 +226,8 @@ pub enum Record {
         /// From the agent's start, in microseconds.
         elapsed_us: u64,
     },
+    /// The kernel refuses what the scenario asks for: the scenario is bad, not the lab.
+    Refused(Broken),
     /// The lab broke.
     Broken(Broken),
 }

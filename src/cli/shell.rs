@@ -81,6 +81,7 @@ async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError>
             Record::Done { .. } => return Ok(()),
             Record::LoadFailed(failure) => return Err(runner::load_failed(&failure, &prepared)),
             Record::Broken(broken) => return Err(runner::lab_error(&broken)),
+            Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
             Record::Lab { .. }
             | Record::Loaded(_)
             | Record::Ruleset { .. }

@@ -131,6 +131,25 @@ fn a_candidate_that_is_no_file_is_refused(#[case] path: &str) {
     is_refused(&folder.firedrill(&shell), &[path]);
 }
 
+/// Only the kernel knows its settings, so this shows in the lab; but it is the scenario's fault.
+#[rstest]
+#[case::unknown("net.ipv4.conf.all.no_such_setting: 1")]
+#[case::unknown_interface("net.ipv4.conf.eth7.rp_filter: 1")]
+#[case::value_out_of_range("net.ipv4.ip_default_ttl: 100000")]
+fn a_setting_that_the_kernel_refuses_is_bad_input(#[case] setting: &str) {
+    let folder = scenario().folder();
+    let text = folder.read("lab.yaml");
+    let with = format!("firewall:\n  sysctl: {{ {setting} }}\n");
+    folder.write("lab.yaml", text.replacen("firewall:\n", &with, 1));
+    let ended = folder.firedrill(&["test", "lab.yaml"]);
+    let (name, _) = setting.split_once(':').expect("it has a value");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.stdout.contains(&format!("could not set {name}")),
+        "{ended:?}"
+    );
+}
+
 #[test]
 fn a_shell_with_a_broken_candidate_does_not_open() {
     let folder = scenario().folder();

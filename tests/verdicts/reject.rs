@@ -190,6 +190,30 @@ fn a_reject_whose_answer_is_dropped_is_a_drop(#[case] service: &str, #[case] tex
     );
 }
 
+/// No reset answers a reset (RFC 9293 section 3.5.2), no error an ICMP error (RFC 1122 section 3.2.2,
+/// RFC 4443 section 2.4): the silence of such a rule is as it must be, and no lost answer.
+#[rstest]
+#[case::reset(
+    "packet: { tcp: { dport: 80, flags: [rst] } }",
+    "tcp dport 80 reject with tcp reset"
+)]
+#[case::icmp_error(
+    "packet: { icmpv4: { type: time-exceeded } }",
+    "icmp type time-exceeded reject with icmpx admin-prohibited"
+)]
+#[case::icmpv6_error(
+    "packet: { icmpv6: { type: packet-too-big } }",
+    "icmpv6 type packet-too-big reject with icmpx admin-prohibited"
+)]
+fn what_must_not_be_answered_is_dropped_by_a_rule_that_rejects(
+    #[case] packet: &str,
+    #[case] text: &str,
+) {
+    let lab = Lab::new(&table("", &format!("policy accept; {text}")));
+    let ways = [Way::Input, Way::Forward];
+    proves_by(&lab, &ways, packet, "drop", HERE, text);
+}
+
 /// The firewall's own program hears nothing either, if its chain drops the answer.
 #[test]
 fn a_reject_of_the_firewall_s_own_packet_needs_chains_that_let_the_answer_back() {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     craft::craft,
     relation::{Answer, Relation, relate},
-    seen::{Seen, protocol},
+    seen::{Seen, is_icmp_error, protocol},
 };
 use crate::bytes::Bytes;
 
@@ -122,7 +122,7 @@ impl Transport {
         let mark = Packet::mark(cookie);
         let (rest, data) = match destination {
             IpAddr::V6(target) if is_neighbour_discovery(kind) => neighbour_discovery(kind, target),
-            IpAddr::V4(_) | IpAddr::V6(_) if seen::is_icmp_error(destination.is_ipv6(), kind) => {
+            IpAddr::V4(_) | IpAddr::V6(_) if is_icmp_error(destination.is_ipv6(), kind) => {
                 let quoted = craft(&Packet {
                     source: destination,
                     destination: source,

@@ -105,7 +105,8 @@ impl<'a> Seen<'a> {
 
 /// Whether an ICMP (RFC 1122 section 3.2.2) or ICMPv6 (RFC 4443 section 2.1) type is an error, and so
 /// quotes a packet.
-pub(super) fn is_icmp_error(v6: bool, kind: u8) -> bool {
+#[must_use]
+pub fn is_icmp_error(v6: bool, kind: u8) -> bool {
     if v6 {
         (1..=4).contains(&kind)
     } else {
