@@ -21,7 +21,8 @@ use crate::{
     nftnetlink::{NftSocket, TraceSocket},
     prober::{Prober, stay_on_this_cpu},
     protocol::{
-        Blind, Broken, CandidateSpec, Command, CommandFailure, Loaded, Plan, Record, Task, VERSION,
+        Blind, Broken, CandidateSpec, Command, CommandFailure, Loaded, OUTPUT_LIMIT, Plan, Probe,
+        Record, Task, VERSION,
     },
     root,
     sandbox::{self, Sandbox},
@@ -36,6 +37,9 @@ pub const CONTROL_FD: i32 = 3;
 
 /// The longest plan that is read, in bytes: hundreds of thousands of probes.
 const PLAN_LIMIT: u64 = 1 << 30;
+
+/// The most that is read of a ruleset's listing, in bytes: a million rules.
+const LISTING_LIMIT: usize = 256 << 20;
 
 /// Asked for the trace; the kernel caps it at `net.core.rmem_max`.
 const TRACE_BUFFER: usize = 16 << 20;
@@ -93,81 +97,100 @@ impl Records {
 fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(), Broken> {
     let plan = read_plan(control)?;
     leave_terminal(&plan.task)?;
-    let sandbox = sandbox::enter(control)?;
-    let Sandbox { world, firewall } = sandbox;
+    let Sandbox { world, firewall } = sandbox::enter(control)?;
     let lab = Lab::build(&plan.lab, &world, firewall, 0)?;
     if let Err(refused) = lab.set_sysctls(&plan.lab, &world)? {
         records.send(&Record::Refused(refused));
         return Ok(());
     }
-    let kernel = uname().map_or_else(
-        |_| String::new(),
-        |name| name.release().to_string_lossy().into_owned(),
-    );
     records.send(&Record::Lab {
-        kernel,
+        kernel: kernel_release(),
         elapsed_us: micros(started),
     });
-
-    stage(&plan.candidate)?;
     let mut nft = lab.firewall.run(&world, NftSocket::open)?;
+    let Some(mut loaded) = load(&plan, &lab, &world, &mut nft, records)? else {
+        return Ok(());
+    };
+    match &plan.task {
+        Task::Shell(shell) => {
+            loaded.elapsed_us = micros(started);
+            records.send(&Record::Loaded(loaded));
+            records.flush();
+            lab.firewall.enter()?;
+            run_shell(shell)?;
+        }
+        Task::Probe(probes) => {
+            let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
+            nft.trace_everything(&names)?;
+            loaded.generation_probed = nft.generation()?;
+            loaded.elapsed_us = micros(started);
+            records.send(&Record::Loaded(loaded));
+            records.flush();
+            return drill(&plan, probes, &lab, &world, records, || {
+                Ok(Record::Done {
+                    generation: nft.generation()?,
+                    elapsed_us: micros(started),
+                })
+            });
+        }
+    }
+    records.send(&Record::Done {
+        generation: nft.generation()?,
+        elapsed_us: micros(started),
+    });
+    Ok(())
+}
+
+/// Stages and loads the candidate; `None` if its own program refuses it, which is reported.
+fn load(
+    plan: &Plan,
+    lab: &Lab,
+    world: &NetNs,
+    nft: &mut NftSocket,
+    records: &mut Records,
+) -> Result<Option<Loaded>, Broken> {
+    stage(&plan.candidate)?;
     let generation_before = nft.generation()?;
-    let load = || load(&plan.candidate);
     let output = match plan.blind {
         Some(Blind::CandidateNotLoaded) => String::new(),
-        _ => match lab.firewall.run(&world, load)? {
+        _ => match lab.firewall.run(world, || run_loaders(&plan.candidate))? {
             Ok(output) => output,
             Err(failure) => {
                 records.send(&Record::LoadFailed(failure));
-                return Ok(());
+                return Ok(None);
             }
         },
     };
     let generation_after = nft.generation()?;
-
-    let probes = match plan.task {
-        Task::Probe(probes) => probes,
-        Task::Shell(shell) => {
-            records.send(&Record::Loaded(Loaded {
-                generation_before,
-                generation_after,
-                generation_probed: generation_after,
-                output,
-                elapsed_us: micros(started),
-            }));
-            records.flush();
-            lab.firewall.enter()?;
-            run_shell(&shell)?;
-            records.send(&Record::Done {
-                generation: nft.generation()?,
-                elapsed_us: micros(started),
-            });
-            return Ok(());
-        }
-    };
-
-    let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
-    nft.trace_everything(&names)?;
-    let generation_probed = nft.generation()?;
-    records.send(&Record::Loaded(Loaded {
+    Ok(Some(Loaded {
         generation_before,
         generation_after,
-        generation_probed,
+        generation_probed: generation_after,
         output,
-        elapsed_us: micros(started),
-    }));
-    records.flush();
+        elapsed_us: 0,
+    }))
+}
+
+/// The control run, then every probe; `done` makes the last record.
+fn drill(
+    plan: &Plan,
+    probes: &[Probe],
+    lab: &Lab,
+    world: &NetNs,
+    records: &mut Records,
+    done: impl FnOnce() -> Result<Record, Broken>,
+) -> Result<(), Broken> {
     // The listing is made by another process while the control run is under way.
     let list = || command::start(&plan.candidate.list);
-    let listing = lab.firewall.run(&world, list)?;
-    // Kept until the end: closing a packet socket waits for an RCU grace period, milliseconds each.
-    let control_lab = Lab::build(&plan.lab, &world, NetNs::fresh(&world)?, 1)?;
-    control_lab.set_sysctls(&plan.lab, &world)??;
+    let listing = lab.firewall.run(world, list)?;
+    let control_lab = Lab::build(&plan.lab, world, NetNs::fresh(world)?, 1)?;
+    control_lab.set_sysctls(&plan.lab, world)??;
     stay_on_this_cpu()?;
-    let mut control = Prober::open(&control_lab, &world, &probes, None, plan.blind)?;
-    let controls = control.control(&probes)?;
+    // Lives to the end: closing a packet socket waits for an RCU grace period, milliseconds each.
+    let mut control = Prober::open(&control_lab, world, probes, None, plan.blind)?;
+    let controls = control.control(probes)?;
     let listing = match listing {
-        Ok(running) => running.finish()?,
+        Ok(running) => running.finish(LISTING_LIMIT)?,
         Err(failure) => Err(failure),
     };
     match listing {
@@ -177,28 +200,30 @@ fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(),
         Err(failure) => return Err(Broken::new("list the loaded ruleset", describe(&failure))),
     }
 
-    let buffer = if plan.blind == Some(Blind::TraceOverflow) {
-        0
-    } else {
-        TRACE_BUFFER
+    let buffer = match plan.blind {
+        Some(Blind::TraceOverflow) => 0,
+        _ => TRACE_BUFFER,
     };
     let deaf = plan.blind == Some(Blind::TraceDeaf);
-    let trace = lab
-        .firewall
-        .run(&world, || TraceSocket::open(buffer, deaf))?;
-    let mut prober = Prober::open(&lab, &world, &probes, Some(trace), plan.blind)?;
+    let listen = || TraceSocket::open(buffer, deaf);
+    let trace = lab.firewall.run(world, listen)?;
+    let mut prober = Prober::open(lab, world, probes, Some(trace), plan.blind)?;
     for (probe, control) in probes.iter().zip(controls) {
         let mut evidence = prober.probe(probe)?;
         evidence.control = control;
         records.send(&Record::Evidence(evidence));
     }
-    records.send(&Record::Done {
-        generation: nft.generation()?,
-        elapsed_us: micros(started),
-    });
+    records.send(&done()?);
     // The launcher has its answer before the sockets close.
     records.flush();
     Ok(())
+}
+
+fn kernel_release() -> String {
+    uname().map_or_else(
+        |_| String::new(),
+        |name| name.release().to_string_lossy().into_owned(),
+    )
 }
 
 fn read_plan(control: &OwnedFd) -> Result<Plan, Broken> {
@@ -249,11 +274,11 @@ fn stage(candidate: &CandidateSpec) -> Result<(), Broken> {
 }
 
 /// Runs the candidate's commands; what they printed, or the one that failed.
-fn load(candidate: &CandidateSpec) -> Result<Result<String, CommandFailure>, Broken> {
+fn run_loaders(candidate: &CandidateSpec) -> Result<Result<String, CommandFailure>, Broken> {
     let mut printed = String::new();
     for command in &candidate.load {
         let finished = match command::start(command)? {
-            Ok(running) => running.finish()?,
+            Ok(running) => running.finish(OUTPUT_LIMIT)?,
             Err(failure) => Err(failure),
         };
         match finished {

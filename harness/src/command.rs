@@ -17,7 +17,7 @@ use nix::{
 
 use crate::{
     error::Doing,
-    protocol::{Broken, Command, CommandFailure, OUTPUT_LIMIT},
+    protocol::{Broken, Command, CommandFailure},
     sys,
 };
 
@@ -97,12 +97,12 @@ pub(crate) fn start(command: &Command) -> Result<Result<Running, CommandFailure>
 }
 
 impl Running {
-    /// Waits for the end, reading what the command prints. What it leaves running in the background
-    /// is not waited for.
-    pub(crate) fn finish(mut self) -> Result<Result<Output, CommandFailure>, Broken> {
+    /// Waits for the end, reading what the command prints and keeping at most `limit` bytes of each
+    /// stream. What it leaves running in the background is not waited for.
+    pub(crate) fn finish(mut self, limit: usize) -> Result<Result<Output, CommandFailure>, Broken> {
         let mut output = Output::default();
         let status = self
-            .watch(&mut output)
+            .watch(&mut output, limit)
             .doing(|| format!("run `{}`", self.argv.join(" ")))?;
         match status {
             Some(status) if status.success() => Ok(Ok(output)),
@@ -117,7 +117,7 @@ impl Running {
     }
 
     /// The exit status, or `None` if patience ran out.
-    fn watch(&mut self, output: &mut Output) -> io::Result<Option<ExitStatus>> {
+    fn watch(&mut self, output: &mut Output, limit: usize) -> io::Result<Option<ExitStatus>> {
         let ended = sys::pidfd(self.child.id())?;
         let (Some(mut stdout), Some(mut stderr)) =
             (self.child.stdout.take(), self.child.stderr.take())
@@ -148,8 +148,8 @@ impl Running {
             }
             let has_ended = fds[0].any() == Some(true);
             // Read after looking, so that nothing printed before the end is missed.
-            stdout_open &= read_available(&mut stdout, &mut output.stdout)?;
-            stderr_open &= read_available(&mut stderr, &mut output.stderr)?;
+            stdout_open &= read_available(&mut stdout, &mut output.stdout, limit)?;
+            stderr_open &= read_available(&mut stderr, &mut output.stderr, limit)?;
             if has_ended {
                 return self.child.wait().map(Some);
             }
@@ -161,13 +161,13 @@ impl Running {
 const CHUNKS_AT_ONCE: usize = 64;
 
 /// Reads what is there; false at the end of the stream. Beyond the limit it reads on and forgets.
-fn read_available(stream: &mut impl Read, kept: &mut Vec<u8>) -> io::Result<bool> {
+fn read_available(stream: &mut impl Read, kept: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
     let mut chunk = [0; 16 * 1024];
     for _ in 0..CHUNKS_AT_ONCE {
         match stream.read(&mut chunk) {
             Ok(0) => return Ok(false),
             Ok(length) => {
-                let room = OUTPUT_LIMIT.saturating_sub(kept.len()).min(length);
+                let room = limit.saturating_sub(kept.len()).min(length);
                 kept.extend_from_slice(&chunk[..room]);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
