@@ -4,6 +4,10 @@
 //! root in the sandbox because loaders want to be, but of root's powers they have those of a firewall
 //! administrator only, and they cannot regain others. Whatever they use up is bounded and gone with
 //! the sandbox. The agent, which needs more, is out of their reach.
+//!
+//! Not bounded, because that takes a control group: the memory and processor time of all programs
+//! together. What the kernel itself does for a ruleset (loading its modules, walking its jumps) is the
+//! kernel's.
 
 use std::{fs, io};
 
@@ -166,5 +170,82 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
         jt,
         jf,
         k,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const HERE: u32 = 0xc000_003e;
+
+    /// Runs the filter as the kernel does, for one system call with these arguments.
+    fn verdict(architecture: u32, call: libc::c_long, arguments: [u64; 2]) -> u32 {
+        let mut data = Vec::new();
+        data.extend((call as u32).to_le_bytes());
+        data.extend(architecture.to_le_bytes());
+        data.extend([0; 8]);
+        data.extend(arguments.iter().flat_map(|argument| argument.to_le_bytes()));
+        let program = filter(HERE);
+        let (mut at, mut accumulator) = (0, 0);
+        loop {
+            let it = program[at];
+            let code = u32::from(it.code);
+            at += 1;
+            if code == BPF_LD | BPF_W | BPF_ABS {
+                let bytes = &data[it.k as usize..][..4];
+                accumulator = u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+            } else if code == BPF_RET | BPF_K {
+                return it.k;
+            } else {
+                let holds = match code {
+                    _ if code == BPF_JMP | BPF_JEQ | BPF_K => accumulator == it.k,
+                    _ if code == BPF_JMP | BPF_JGE | BPF_K => accumulator >= it.k,
+                    _ => panic!("no instruction of this filter: {code}"),
+                };
+                at += usize::from(if holds { it.jt } else { it.jf });
+            }
+        }
+    }
+
+    #[rstest]
+    #[case::reading(libc::SYS_read, 0, 0, true)]
+    #[case::starting_a_program(libc::SYS_execve, 0, 0, true)]
+    #[case::keys(libc::SYS_keyctl, 0, 0, false)]
+    #[case::adding_a_key(libc::SYS_add_key, 0, 0, false)]
+    #[case::io_uring(libc::SYS_io_uring_setup, 0, 0, false)]
+    #[case::window_size(libc::SYS_ioctl, 0, libc::TIOCGWINSZ, true)]
+    #[case::typing(libc::SYS_ioctl, 0, libc::TIOCSTI, false)]
+    #[case::pasting(libc::SYS_ioctl, 0, libc::TIOCLINUX, false)]
+    // The kernel looks at the lower half only.
+    #[case::typing_in_disguise(libc::SYS_ioctl, 0, libc::TIOCSTI | 1 << 40, false)]
+    #[case::netlink(libc::SYS_socket, AF_NETLINK as u64, 0, true)]
+    #[case::packets(libc::SYS_socket, AF_PACKET as u64, 0, true)]
+    #[case::virtual_machine(libc::SYS_socket, libc::AF_VSOCK as u64, 0, false)]
+    #[case::bluetooth(libc::SYS_socket, libc::AF_BLUETOOTH as u64, 0, false)]
+    fn the_filter_knows(
+        #[case] call: libc::c_long,
+        #[case] first: u64,
+        #[case] second: u64,
+        #[case] allowed: bool,
+    ) {
+        let wanted = if allowed {
+            SECCOMP_RET_ALLOW
+        } else {
+            SECCOMP_RET_ERRNO | libc::EPERM as u32
+        };
+        assert_eq!(verdict(HERE, call, [first, second]), wanted);
+    }
+
+    #[test]
+    fn a_call_with_foreign_numbers_is_deadly() {
+        let i386 = 0x4000_0003;
+        assert_eq!(verdict(i386, 3, [0, 0]), SECCOMP_RET_KILL_PROCESS);
+        if cfg!(target_arch = "x86_64") {
+            let x32 = libc::c_long::from(X32);
+            assert_eq!(verdict(HERE, x32, [0, 0]), SECCOMP_RET_KILL_PROCESS);
+        }
     }
 }
