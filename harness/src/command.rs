@@ -40,6 +40,7 @@ pub(crate) struct Running {
     argv: Vec<String>,
     child: Child,
     started: Instant,
+    patience: Duration,
 }
 
 /// Prepares a command with the sandbox's environment, and nothing of the user's.
@@ -85,6 +86,7 @@ pub(crate) fn start(command: &Command) -> Result<Result<Running, CommandFailure>
             argv: command.argv.clone(),
             child,
             started: Instant::now(),
+            patience: PATIENCE,
         })),
         Err(error) => Ok(Err(CommandFailure {
             argv: command.argv.clone(),
@@ -128,7 +130,7 @@ impl Running {
         fcntl(&stderr, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let (mut stdout_open, mut stderr_open) = (true, true);
         loop {
-            let left = PATIENCE.saturating_sub(self.started.elapsed());
+            let left = self.patience.saturating_sub(self.started.elapsed());
             if left.is_zero() {
                 self.child.kill()?;
                 self.child.wait()?;
@@ -186,5 +188,47 @@ fn describe(status: Option<ExitStatus>) -> String {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a script of the shell, out of patience after a while.
+    fn run(script: &str, patience: Duration) -> Result<Output, CommandFailure> {
+        let command = Command {
+            argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
+            cwd: "/".into(),
+            env: Vec::new(),
+        };
+        let mut running = start(&command).expect("a lab").expect("a shell");
+        running.patience = patience;
+        running.finish().expect("a lab")
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_given_up() {
+        let failure = run("echo waiting; exec sleep 600", Duration::from_millis(300));
+        let failure = failure.expect_err("no patience left");
+        assert_eq!(failure.stdout, "waiting\n");
+        assert!(failure.status.contains("did not end"), "{}", failure.status);
+    }
+
+    #[test]
+    fn a_program_that_never_stops_printing_is_given_up_and_mostly_forgotten() {
+        let failure = run("exec cat /dev/zero", Duration::from_millis(300));
+        assert_eq!(
+            failure.expect_err("no patience left").stdout.len(),
+            OUTPUT_LIMIT
+        );
+    }
+
+    #[test]
+    fn what_a_program_leaves_in_the_background_is_not_waited_for() {
+        let started = Instant::now();
+        let output = run("sleep 3 & echo done", PATIENCE).expect("it ended");
+        assert_eq!(output.stdout, b"done\n");
+        assert!(started.elapsed() < Duration::from_secs(3));
     }
 }
