@@ -256,6 +256,10 @@ fn trace_rule(chain: &str) -> NfTablesMessage {
     })
 }
 
+/// How many messages of the trace are read for one probe: more than any socket buffer holds, and than
+/// any ruleset that somebody wrote has rules.
+const MAX_EVENTS: usize = 1 << 16;
+
 /// Listens to the nftables trace of the namespace in which it was opened.
 pub(crate) struct TraceSocket {
     socket: Socket,
@@ -283,7 +287,7 @@ impl TraceSocket {
     /// barrier these are all there will be.
     pub(crate) fn drain(&self, trace: &mut Trace) {
         let mut buffer = vec![0; DATAGRAM_BYTES];
-        loop {
+        for _ in 0..MAX_EVENTS {
             match self.socket.recv(&mut &mut buffer[..], 0) {
                 Ok(length) => {
                     if !events(buffer.get(..length).unwrap_or_default(), &mut trace.events) {
@@ -300,6 +304,8 @@ impl TraceSocket {
                 }
             }
         }
+        // Something floods the lab with packets, or a packet the ruleset with jumps.
+        trace.lost = true;
     }
 }
 

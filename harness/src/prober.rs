@@ -46,6 +46,9 @@ const BARRIER_ROUNDS: u32 = 2;
 /// How many probes of a control run are on their way at once: few enough for every socket buffer.
 const CONTROL_WINDOW: usize = 32;
 
+/// How often a socket is read before it counts as flooded: many times what its buffer can hold.
+const MAX_READS: usize = 10_000;
+
 /// Probes one lab.
 pub(crate) struct Prober<'a> {
     lab: &'a Lab,
@@ -304,11 +307,9 @@ impl<'a> Prober<'a> {
                     packet: Bytes(packet),
                 })
             };
-            while wire
-                .receive(inbox, &mut keep, |_| {})
-                .doing(|| "read from the wire")?
-                > 0
-            {}
+            until_empty("read from the wire", || {
+                wire.receive(inbox, &mut keep, |_| {})
+            })?;
         }
         for input in &self.inputs {
             let mut keep = |packet| {
@@ -317,11 +318,9 @@ impl<'a> Prober<'a> {
                     packet: Bytes(packet),
                 })
             };
-            while input
-                .receive(inbox, &mut keep)
-                .doing(|| "read behind the input hook")?
-                > 0
-            {}
+            until_empty("read behind the input hook", || {
+                input.receive(inbox, &mut keep)
+            })?;
         }
         Ok(())
     }
@@ -347,6 +346,16 @@ impl<'a> Prober<'a> {
     }
 }
 
+/// Reads from a socket until nothing is left.
+fn until_empty(doing: &str, mut read: impl FnMut() -> io::Result<usize>) -> Result<(), Broken> {
+    for _ in 0..MAX_READS {
+        if read().doing(|| doing)? == 0 {
+            return Ok(());
+        }
+    }
+    Err(Broken::new(doing, "something floods the lab"))
+}
+
 /// Reads from a socket until the barrier with this number comes; false if it does not.
 fn await_barrier(
     socket: &PacketSocket,
@@ -365,12 +374,13 @@ fn await_barrier(
         if arrived {
             return Ok(true);
         }
-        if count > 0 {
-            continue;
-        }
+        // In a flood there is always more to read.
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Ok(false);
+        }
+        if count > 0 {
+            continue;
         }
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         match poll(
