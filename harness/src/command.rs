@@ -194,6 +194,7 @@ fn describe(status: Option<ExitStatus>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::OUTPUT_LIMIT;
 
     /// Runs a script of the shell, out of patience after a while.
     fn run(script: &str, patience: Duration) -> Result<Output, CommandFailure> {
@@ -204,7 +205,7 @@ mod tests {
         };
         let mut running = start(&command).expect("a lab").expect("a shell");
         running.patience = patience;
-        running.finish().expect("a lab")
+        running.finish(OUTPUT_LIMIT).expect("a lab")
     }
 
     #[test]
