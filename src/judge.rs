@@ -16,7 +16,8 @@ use crate::{
     path::{self, End, Traced},
     scenario::{Case, Expectation, ExpectedVerdict, Party, RejectKind, Scenario},
     verdict::{
-        Arrival, Decider, Inconclusive, Judgement, KernelReason, Outcome, RejectAnswer, Verdict,
+        self, Arrival, Decider, Inconclusive, Judgement, KernelReason, Outcome, RejectAnswer,
+        Verdict,
     },
 };
 
@@ -368,29 +369,49 @@ fn compare(
             Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_),
         ) => return fail(format!("expected {}, but it was {verdict}", case.expect)),
     }
-    match by {
-        Some(by) if !decider.is_some_and(|decider| is_by(decider, by)) => {
-            let actual = decider.map_or_else(|| "nobody".to_owned(), ToString::to_string);
-            fail(format!(
-                "expected {}, but the decision was by {actual}",
-                case.expect
-            ))
-        }
-        Some(_) | None => (Outcome::Pass, None),
+    let Some(by) = by else {
+        return (Outcome::Pass, None);
+    };
+    let actual = decider.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+    match decider.map_or(Some(false), |decider| is_by(decider, by)) {
+        Some(true) => (Outcome::Pass, None),
+        Some(false) => fail(format!(
+            "expected {}, but the decision was by {actual}",
+            case.expect
+        )),
+        None => (
+            Outcome::Inconclusive,
+            Some(format!("nobody can tell whether {by} decided: {actual}")),
+        ),
     }
 }
 
-/// Whether a decider is the one meant by `by:`: `policy`, or a part of the rule's text (its comment is
-/// part of it).
-fn is_by(decider: &Decider, by: &str) -> bool {
+/// Whether a decider is the one meant by `by:`. That may be `policy`, `FILE:LINE`, `chain NAME`, or a part
+/// of the rule's text (its comment is part of it). `None` if its line is asked for and not known.
+fn is_by(decider: &Decider, by: &str) -> Option<bool> {
     // The policy is meant even where a rule's comment has the same word.
     const POLICY: &str = "policy";
-    match decider {
+    let said = match decider {
         Decider::Rule(rule) => {
             by != POLICY && rule.text.as_deref().is_some_and(|text| text.contains(by))
         }
         Decider::Policy(_) => by == POLICY,
-        Decider::Kernel(_) | Decider::NoChain => false,
+        Decider::Kernel(_) | Decider::NoChain => return Some(false),
+    };
+    let in_chain = by.strip_prefix("chain ").zip(decider.chain());
+    if said || in_chain.is_some_and(|(name, chain)| name == chain.name || name == chain.to_string())
+    {
+        return Some(true);
+    }
+    let place = by
+        .rsplit_once(':')
+        .and_then(|(file, line)| Some((file, line.parse::<usize>().ok()?)));
+    match (place, decider.origin()) {
+        (None, _) => Some(false),
+        (Some((file, line)), Some(verdict::Origin::Known(known))) => {
+            Some(known.line == line && known.file.ends_with(file))
+        }
+        (Some(_), Some(verdict::Origin::Unknown(_)) | None) => None,
     }
 }
 

@@ -10,7 +10,7 @@ use firedrill_harness::{
 
 use crate::{
     dialect::listing::Ruleset,
-    verdict::{Chain, Decider, Rule},
+    verdict::{Chain, Decider, Policy, Rule},
 };
 
 /// One walk through a base chain and the chains it jumps to.
@@ -108,14 +108,20 @@ impl Run<'_> {
             let decider = || match (event.kind, event.handle) {
                 (TraceKind::Rule, Some(handle)) => {
                     let chain = chain(event);
-                    let text = ruleset.rule(&chain, handle).map(str::to_owned);
                     Decider::Rule(Rule {
-                        chain,
                         handle,
-                        text,
+                        text: ruleset.rule(&chain, handle).map(str::to_owned),
+                        origin: ruleset.origin(&chain, handle),
+                        chain,
                     })
                 }
-                _ => Decider::Policy(chain(event)),
+                _ => {
+                    let chain = chain(event);
+                    Decider::Policy(Policy {
+                        origin: ruleset.policy_origin(&chain),
+                        chain,
+                    })
+                }
             };
             match &event.verdict {
                 TraceVerdict::Drop => end = End::Drop(decider()),
@@ -162,6 +168,6 @@ pub fn who_accepted(runs: &[Run<'_>], ruleset: &Ruleset, hook: &str, v6: bool) -
             End::Drop(_) | End::HandedOver(_) | End::Open => {}
         }
     }
-    let none = || (!ruleset.chains().any(decides)).then_some(Decider::NoChain);
+    let none = || (!ruleset.chains().any(|(chain, _)| decides(chain))).then_some(Decider::NoChain);
     by_rule.or(by_policy).or_else(none)
 }

@@ -317,7 +317,7 @@ impl Collector {
                 }
                 Record::Ruleset { listing } => {
                     let loaded = loaded.ok_or_else(out_of_order)?;
-                    return Ok((loaded, Ruleset::parse(&listing)));
+                    return Ok((loaded, prepared.ruleset(&listing)));
                 }
                 Record::LoadFailed(failure) => return Err(load_failed(&failure, prepared)),
                 Record::Broken(broken) => return Err(lab_error(&broken)),

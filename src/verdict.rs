@@ -1,6 +1,6 @@
 //! What became of a packet, who decided it, and what that means for an expectation.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
@@ -51,7 +51,7 @@ pub enum Decider {
     /// A rule.
     Rule(Rule),
     /// The policy of a base chain.
-    Policy(Chain),
+    Policy(Policy),
     /// The kernel itself, before or behind the ruleset.
     Kernel(KernelReason),
     /// No filter chain stands on the packet's way.
@@ -67,6 +67,44 @@ pub struct Rule {
     pub handle: u64,
     /// Its text as `nft list ruleset` prints it, if it was in the listing.
     pub text: Option<String>,
+    /// Where it was written; `None` if nobody has looked.
+    pub origin: Option<Origin>,
+}
+
+/// The policy of a base chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Policy {
+    /// The chain.
+    pub chain: Chain,
+    /// Where it was written; `None` if nobody has looked.
+    pub origin: Option<Origin>,
+}
+
+/// Where in the user's files a rule or a policy was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// There, without doubt.
+    Known(SourceLine),
+    /// Nobody can tell, for this reason.
+    Unknown(String),
+}
+
+/// A line of a file of the candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceLine {
+    /// The file as the user named it.
+    pub file: PathBuf,
+    /// Line, from 1: the first of a rule that spans several.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The line itself, without the blanks around it; only a part of a very long one.
+    pub text: String,
+    /// Whether the line only implies what was asked for: a base chain without a policy accepts.
+    pub implied: bool,
+    /// The files and lines by whose `include` the file was read, the innermost first.
+    pub included_from: Vec<(PathBuf, usize)>,
 }
 
 /// A chain of the loaded ruleset.
@@ -154,6 +192,45 @@ pub struct Judgement {
     pub reason: Option<String>,
 }
 
+impl Decider {
+    /// The chain that it belongs to, if any.
+    #[must_use]
+    pub fn chain(&self) -> Option<&Chain> {
+        match self {
+            Self::Rule(rule) => Some(&rule.chain),
+            Self::Policy(policy) => Some(&policy.chain),
+            Self::Kernel(_) | Self::NoChain => None,
+        }
+    }
+
+    /// Where it was written, if it is a thing that is written and somebody has looked.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Rule(rule) => rule.origin.as_ref(),
+            Self::Policy(policy) => policy.origin.as_ref(),
+            Self::Kernel(_) | Self::NoChain => None,
+        }
+    }
+
+    /// The line as it was written, if it says something else than the listing: variables, sets, the spelling.
+    #[must_use]
+    pub fn written_otherwise(&self) -> Option<&str> {
+        let listed = match self {
+            Self::Rule(rule) => rule.text.as_deref(),
+            Self::Policy(_) | Self::Kernel(_) | Self::NoChain => None,
+        };
+        let Some(Origin::Known(line)) = self.origin() else {
+            return None;
+        };
+        let same = listed.is_some_and(|listed| {
+            let written = line.text.trim_end_matches(';').split_whitespace();
+            written.eq(listed.split_whitespace())
+        });
+        (!same).then_some(&line.text)
+    }
+}
+
 impl Outcome {
     /// The word in reports.
     #[must_use]
@@ -196,24 +273,37 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Decider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rule(Rule {
-                chain,
-                handle,
-                text: Some(text),
-            }) => {
-                write!(f, "rule `{text}` ({chain}, handle {handle})")
+            Self::Rule(rule) => {
+                f.write_str("rule")?;
+                if let Some(Origin::Known(line)) = &rule.origin {
+                    write!(f, " {line}")?;
+                }
+                if let Some(text) = &rule.text {
+                    write!(f, " `{text}`")?;
+                }
+                write!(f, " ({}, handle {}", rule.chain, rule.handle)?;
+                if let Some(Origin::Unknown(why)) = &rule.origin {
+                    write!(f, "; line unknown: {why}")?;
+                }
+                f.write_str(")")
             }
-            Self::Rule(Rule {
-                chain,
-                handle,
-                text: None,
-            }) => {
-                write!(f, "rule with handle {handle} ({chain})")
-            }
-            Self::Policy(chain) => write!(f, "policy of {chain}"),
+            Self::Policy(Policy { chain, origin }) => match origin {
+                Some(Origin::Known(line)) if line.implied => {
+                    write!(f, "policy {line} ({chain}, implied: none is written)")
+                }
+                Some(Origin::Known(line)) => write!(f, "policy {line} ({chain})"),
+                Some(Origin::Unknown(why)) => write!(f, "policy of {chain} (line unknown: {why})"),
+                None => write!(f, "policy of {chain}"),
+            },
             Self::Kernel(reason) => write!(f, "kernel: {reason}"),
             Self::NoChain => f.write_str("no filter chain on its way"),
         }
+    }
+}
+
+impl fmt::Display for SourceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
     }
 }
 

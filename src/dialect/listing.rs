@@ -3,16 +3,20 @@
 //! Rule texts are for people. Nothing is ever decided by comparing them: rules are known by their
 //! handles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_harness::TRACE_TABLE;
 
-use crate::verdict::Chain;
+use super::{nftables::rule::anonymous_sets, origin::Origins};
+use crate::verdict::{Chain, Origin};
 
 /// A loaded ruleset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ruleset {
     chains: BTreeMap<Chain, ChainInfo>,
+    /// Rules of inline chains by family, table and handle.
+    inline: BTreeMap<(String, String, u64), String>,
+    origins: Origins,
 }
 
 /// A chain of it.
@@ -20,8 +24,20 @@ pub struct Ruleset {
 pub struct ChainInfo {
     /// Where it is hooked in, if it is a base chain.
     pub base: Option<Base>,
-    /// The text of its rules, by handle.
-    pub rules: BTreeMap<u64, String>,
+    /// Its rules, by handle.
+    pub rules: BTreeMap<u64, Rule>,
+    /// The handles of its rules in the order in which a packet meets them.
+    pub order: Vec<u64>,
+}
+
+/// A rule of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Its text, on one line.
+    pub text: String,
+    /// The rules of its inline chain (`jump { … }`) by their handles; none where the handles are not
+    /// beyond doubt.
+    pub inline: Vec<(u64, String)>,
 }
 
 /// The particulars of a base chain.
@@ -31,59 +47,51 @@ pub struct Base {
     pub kind: String,
     /// `prerouting`, `input`, `forward`, `output`, `postrouting`, `ingress`, `egress`.
     pub hook: String,
+    /// `accept` or `drop`.
+    pub policy: String,
 }
+
+/// How the kernel begins the names of inline chains.
+const INLINE_CHAIN: &str = "__chain";
 
 impl Ruleset {
     /// Reads a listing. Lines that are not understood are passed over: a rule without text is known
     /// by its handle still.
     #[must_use]
     pub fn parse(listing: &str) -> Self {
-        let mut chains: BTreeMap<Chain, ChainInfo> = BTreeMap::new();
-        let mut table: Option<(String, String)> = None;
-        let mut current: Option<Chain> = None;
-        for line in listing.lines() {
-            let depth = line.chars().take_while(|c| *c == '\t').count();
-            let (text, handle) = split_handle(line.trim());
-            let words: Vec<&str> = text.split_whitespace().collect();
-            match (depth, words.as_slice()) {
-                (0, ["table", family, name, "{"]) => {
-                    table = Some(((*family).to_owned(), (*name).to_owned()));
-                    current = None;
-                }
-                (1, ["chain", name, "{"]) => {
-                    current = table.as_ref().map(|(family, table)| Chain {
-                        family: family.clone(),
-                        table: table.clone(),
-                        name: (*name).to_owned(),
-                    });
-                    if let Some(chain) = &current {
-                        chains.entry(chain.clone()).or_default();
-                    }
-                }
-                (0 | 1, _) => current = None,
-                (_, ["type", kind, "hook", hook, ..]) if handle.is_none() => {
-                    if let Some(info) = current.as_ref().and_then(|chain| chains.get_mut(chain)) {
-                        info.base = Some(Base {
-                            kind: (*kind).to_owned(),
-                            hook: (*hook).to_owned(),
-                        });
-                    }
-                }
-                _ => {
-                    let info = current.as_ref().and_then(|chain| chains.get_mut(chain));
-                    if let (Some(info), Some(handle)) = (info, handle) {
-                        info.rules.insert(handle, text.to_owned());
-                    }
+        let mut parser = Parser::default();
+        logical_lines(listing).for_each(|line| parser.line(line));
+        parser.chains.retain(|chain, _| chain.table != TRACE_TABLE);
+        let mut inline = BTreeMap::new();
+        for (chain, info) in &mut parser.chains {
+            let key = (chain.family.clone(), chain.table.clone());
+            let used = parser.handles.get(&key);
+            for (handle, rule) in &mut info.rules {
+                let texts = std::mem::take(&mut rule.inline);
+                rule.inline = used
+                    .and_then(|used| inline_handles(*handle, &rule.text, texts, used))
+                    .unwrap_or_default();
+                for (handle, text) in &rule.inline {
+                    inline.insert((key.0.clone(), key.1.clone(), *handle), text.clone());
                 }
             }
         }
-        chains.retain(|chain, _| chain.table != TRACE_TABLE);
-        Self { chains }
+        Self {
+            chains: parser.chains,
+            inline,
+            origins: Origins::default(),
+        }
     }
 
-    /// Every chain.
-    pub fn chains(&self) -> impl Iterator<Item = &Chain> {
-        self.chains.keys()
+    /// The same, with what is known of where its rules were written.
+    #[must_use]
+    pub fn with_origins(self, origins: Origins) -> Self {
+        Self { origins, ..self }
+    }
+
+    /// All chains.
+    pub fn chains(&self) -> impl Iterator<Item = (&Chain, &ChainInfo)> {
+        self.chains.iter()
     }
 
     /// A chain, if the listing has it.
@@ -95,12 +103,150 @@ impl Ruleset {
     /// The text of a rule.
     #[must_use]
     pub fn rule(&self, chain: &Chain, handle: u64) -> Option<&str> {
+        if chain.name.starts_with(INLINE_CHAIN) {
+            let key = (chain.family.clone(), chain.table.clone(), handle);
+            return self.inline.get(&key).map(String::as_str);
+        }
         self.chains
             .get(chain)?
             .rules
             .get(&handle)
-            .map(String::as_str)
+            .map(|rule| rule.text.as_str())
     }
+
+    /// Where a rule was written; `None` if nobody has looked.
+    #[must_use]
+    pub fn origin(&self, chain: &Chain, handle: u64) -> Option<Origin> {
+        self.origins.rule(chain, handle)
+    }
+
+    /// Where a policy was written; `None` if nobody has looked.
+    #[must_use]
+    pub fn policy_origin(&self, chain: &Chain) -> Option<Origin> {
+        self.origins.policy(chain)
+    }
+}
+
+#[derive(Default)]
+struct Parser {
+    chains: BTreeMap<Chain, ChainInfo>,
+    /// Every handle of a table, whatever it is of.
+    handles: BTreeMap<(String, String), BTreeSet<u64>>,
+    table: Option<(String, String)>,
+    chain: Option<Chain>,
+    /// A rule whose inline chain is being listed: its text so far, the rules of the chain.
+    open: Option<(String, Vec<(u64, String)>)>,
+}
+
+impl Parser {
+    fn line(&mut self, line: &str) {
+        let depth = line.bytes().take_while(|byte| *byte == b'\t').count();
+        let (text, handle) = split_handle(line.trim());
+        if let (1.., Some(table), Some(handle)) = (depth, &self.table, handle) {
+            self.handles
+                .entry(table.clone())
+                .or_default()
+                .insert(handle);
+        }
+        let words: Vec<&str> = text.split_whitespace().take(4).collect();
+        match (depth, words.as_slice()) {
+            (0, ["table", family, name, "{"]) => {
+                self.table = Some(((*family).to_owned(), (*name).to_owned()));
+                self.chain = None;
+            }
+            (1, ["chain", name, "{"]) => {
+                self.chain = self.table.as_ref().map(|(family, table)| Chain {
+                    family: family.clone(),
+                    table: table.clone(),
+                    name: (*name).to_owned(),
+                });
+                if let Some(chain) = &self.chain {
+                    self.chains.entry(chain.clone()).or_default();
+                }
+            }
+            (0 | 1, _) => self.chain = None,
+            (2, ["type", kind, "hook", hook, ..]) if handle.is_none() => {
+                let policy = text.rsplit_once("policy ").map_or("", |(_, policy)| policy);
+                let base = Base {
+                    kind: (*kind).to_owned(),
+                    hook: (*hook).to_owned(),
+                    policy: policy.trim_end_matches(';').to_owned(),
+                };
+                if let Some(info) = self.info() {
+                    info.base = Some(base);
+                }
+            }
+            (2, _) if text.ends_with("jump {") || text.ends_with("goto {") => {
+                self.open = Some((text.to_owned(), Vec::new()));
+            }
+            (2, _) => {
+                let rule = match self.open.take() {
+                    Some((head, inline)) => {
+                        let inner: Vec<&str> = inline.iter().map(|(_, text)| &**text).collect();
+                        Rule {
+                            text: format!("{head} {} {text}", inner.join("; ")),
+                            inline,
+                        }
+                    }
+                    None => Rule {
+                        text: text.to_owned(),
+                        inline: Vec::new(),
+                    },
+                };
+                if let (Some(info), Some(handle)) = (self.info(), handle) {
+                    info.rules.insert(handle, rule);
+                    info.order.push(handle);
+                }
+            }
+            // Inner rules have handles too, but they are not listed.
+            (_, _) => {
+                if let Some((_, inline)) = &mut self.open {
+                    inline.push((0, text.to_owned()));
+                }
+            }
+        }
+    }
+
+    fn info(&mut self) -> Option<&mut ChainInfo> {
+        self.chain
+            .as_ref()
+            .and_then(|chain| self.chains.get_mut(chain))
+    }
+}
+
+/// The handles of an inline chain's rules, which nft does not list. Before a rule with such a chain come,
+/// each with a handle: the rule's own anonymous sets, the chain, and the chain's rules, each behind its
+/// own anonymous sets. If that fills the gap between the rule's handle and the one before it to the last,
+/// there is only one way to fill it.
+fn inline_handles(
+    outer: u64,
+    text: &str,
+    mut inline: Vec<(u64, String)>,
+    used: &BTreeSet<u64>,
+) -> Option<Vec<(u64, String)>> {
+    if inline.is_empty() {
+        return Some(inline);
+    }
+    let before = used.range(..outer).next_back().copied().unwrap_or(0);
+    let mut last = before + anonymous_sets(text)? + 1;
+    for (handle, text) in &mut inline {
+        // A chain inside the chain.
+        if text.ends_with('{') {
+            return None;
+        }
+        last += anonymous_sets(text)? + 1;
+        *handle = last;
+    }
+    (last + 1 == outer).then_some(inline)
+}
+
+/// Lines, where a text between quotes (a comment, a log prefix) may have newlines of its own.
+fn logical_lines(listing: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    listing.split(move |c: char| {
+        quoted ^= c == '"';
+        c == '\n' && !quoted
+    })
 }
 
 /// Splits `tcp dport 22 accept # handle 7`.

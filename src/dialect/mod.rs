@@ -3,11 +3,13 @@
 
 pub mod listing;
 pub mod nftables;
+pub mod origin;
 
 use std::path::{Component, Path, PathBuf};
 
 use firedrill_harness::protocol::CandidateSpec;
 
+use self::listing::Ruleset;
 use crate::scenario::{Candidate, Firewall};
 
 /// A candidate ready for the sandbox.
@@ -23,6 +25,8 @@ pub struct Prepared {
     folder: PathBuf,
     /// How the user named each file: path in the sandbox → path on disk.
     shown: Vec<(PathBuf, PathBuf)>,
+    /// The main file's path in the sandbox.
+    inside: PathBuf,
 }
 
 /// Why a candidate cannot be prepared: the user's input is at fault.
@@ -47,6 +51,15 @@ pub fn prepare(firewall: &Firewall) -> Result<Prepared, PrepareError> {
 }
 
 impl Prepared {
+    /// Reads the listing of the loaded ruleset, and finds out where in the candidate's files its rules
+    /// were written.
+    #[must_use]
+    pub fn ruleset(&self, listing: &str) -> Ruleset {
+        let ruleset = Ruleset::parse(listing);
+        let origins = nftables::origins(self, &ruleset);
+        ruleset.with_origins(origins)
+    }
+
     /// A program's message with the sandbox's paths as the user knows them.
     #[must_use]
     pub fn translate(&self, message: &str) -> String {

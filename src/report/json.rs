@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Reporter, Versions};
 use crate::{
     event::{CaseRecord, Event, ScenarioRecord, Summary},
-    verdict::{Arrival, Decider, KernelReason, Outcome, Verdict},
+    verdict::{Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict},
 };
 
 /// The version of the format.
@@ -64,7 +64,8 @@ struct JsonCase<'a> {
     duration_us: u64,
 }
 
-/// The deciding rule; a policy has no handle.
+/// The deciding rule; a policy has no handle. Where it was written is known (`file`, `line`, `source`) or
+/// `uncertain`, with the reason.
 #[derive(Serialize)]
 struct JsonRule<'a> {
     family: &'a str,
@@ -72,6 +73,23 @@ struct JsonRule<'a> {
     chain: &'a str,
     handle: Option<u64>,
     text: Option<&'a str>,
+    #[serde(flatten)]
+    line: Option<JsonLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncertain: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    file: &'a Path,
+    line: usize,
+    column: usize,
+    source: &'a str,
+    /// For a policy that no line writes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    implied: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    included_from: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -176,27 +194,56 @@ impl Reporter for Json {
     }
 }
 
+fn rule<'a>(
+    chain: &'a Chain,
+    handle: Option<u64>,
+    text: Option<&'a str>,
+    origin: Option<&'a Origin>,
+) -> JsonRule<'a> {
+    let (line, uncertain) = match origin {
+        Some(Origin::Known(line)) => (Some(line), None),
+        Some(Origin::Unknown(why)) => (None, Some(&**why)),
+        None => (None, None),
+    };
+    JsonRule {
+        family: &chain.family,
+        table: &chain.table,
+        chain: &chain.name,
+        handle,
+        text,
+        line: line.map(|line| JsonLine {
+            file: &line.file,
+            line: line.line,
+            column: line.column,
+            source: &line.text,
+            implied: line.implied,
+            included_from: line
+                .included_from
+                .iter()
+                .map(|(file, line)| format!("{}:{line}", file.display()))
+                .collect(),
+        }),
+        uncertain,
+    }
+}
+
 fn case(record: &CaseRecord) -> JsonCase<'_> {
     let judgement = &record.judgement;
     let (rule, kernel) = match &judgement.decider {
-        Some(Decider::Rule(rule)) => (
-            Some(JsonRule {
-                family: &rule.chain.family,
-                table: &rule.chain.table,
-                chain: &rule.chain.name,
-                handle: Some(rule.handle),
-                text: rule.text.as_deref(),
-            }),
-            None,
-        ),
-        Some(Decider::Policy(chain)) => (
-            Some(JsonRule {
-                family: &chain.family,
-                table: &chain.table,
-                chain: &chain.name,
-                handle: None,
-                text: Some("policy"),
-            }),
+        Some(Decider::Rule(Rule {
+            chain,
+            handle,
+            text,
+            origin,
+        })) => {
+            let text = text.as_deref();
+            (
+                Some(rule(chain, Some(*handle), text, origin.as_ref())),
+                None,
+            )
+        }
+        Some(Decider::Policy(Policy { chain, origin })) => (
+            Some(rule(chain, None, Some("policy"), origin.as_ref())),
             None,
         ),
         Some(Decider::Kernel(reason)) => (None, Some(*reason)),

@@ -74,10 +74,12 @@ fn test_case(record: &ScenarioRecord, case: &CaseRecord) -> TestCase {
     };
     let mut test = TestCase::new(case.case.name.as_str(), status);
     if judgement.outcome != Outcome::Pass {
-        let by = judgement
-            .decider
-            .as_ref()
-            .map_or_else(String::new, |by| format!("by: {by}\n"));
+        let by = judgement.decider.as_ref().map_or_else(String::new, |by| {
+            match by.written_otherwise() {
+                Some(line) => format!("by: {by}\nsource: {line}\n"),
+                None => format!("by: {by}\n"),
+            }
+        });
         let details = format!(
             "{}\nexpected: {}\nactual: {}\n{by}packet: {}\n",
             case.case.at, case.case.expect, judgement.verdict, case.packet

@@ -103,6 +103,9 @@ impl<W: Write> Terminal<W> {
         }
         if let Some(decider) = &judgement.decider {
             writeln!(self.out, "  by        {decider}")?;
+            if let Some(line) = decider.written_otherwise() {
+                writeln!(self.out, "  source    {line}")?;
+            }
         }
         if !record.packet.is_empty() {
             writeln!(self.out, "  packet    {}", record.packet)?;

@@ -9,8 +9,8 @@ use crate::{
     event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
     scenario::{self, Scenario},
     verdict::{
-        Arrival, Chain, Decider, Inconclusive, Judgement, KernelReason, Outcome, RejectAnswer,
-        Rule, Verdict,
+        Arrival, Chain, Decider, Inconclusive, Judgement, KernelReason, Origin, Outcome, Policy,
+        RejectAnswer, Rule, SourceLine, Verdict,
     },
 };
 
@@ -51,11 +51,23 @@ fn chain() -> Chain {
     }
 }
 
-fn rule(handle: u64, text: &str) -> Decider {
+fn line(number: usize, text: &str) -> Origin {
+    Origin::Known(SourceLine {
+        file: "scenarios/shop/web.nft".into(),
+        line: number,
+        column: 3,
+        text: text.into(),
+        implied: false,
+        included_from: Vec::new(),
+    })
+}
+
+fn rule(handle: u64, text: &str, origin: Origin) -> Decider {
     Decider::Rule(Rule {
         chain: chain(),
         handle,
         text: Some(text.into()),
+        origin: Some(origin),
     })
 }
 
@@ -78,25 +90,37 @@ fn judgements() -> Vec<Judgement> {
             Some(rule(
                 4,
                 "tcp dport { 80, 443 } accept comment \"web <public> & open\"",
+                line(5, "tcp dport $WEB accept comment \"web <public> & open\""),
             )),
             Outcome::Pass,
             None,
         ),
         judgement(
             Verdict::Drop,
-            Some(Decider::Policy(chain())),
+            Some(Decider::Policy(Policy {
+                chain: chain(),
+                origin: Some(line(3, "type filter hook input priority 0; policy drop;")),
+            })),
             Outcome::Pass,
             None,
         ),
         judgement(
             Verdict::Drop,
-            Some(rule(7, "iifname \"eth0\" drop")),
+            Some(rule(
+                7,
+                "iifname \"eth0\" drop",
+                line(8, "iifname $OUTSIDE drop"),
+            )),
             Outcome::Fail,
             Some("expected accept, but it was drop"),
         ),
         judgement(
             Verdict::Reject(RejectAnswer::OtherIcmp { kind: 3, code: 5 }),
-            Some(rule(8, "reject")),
+            Some(rule(
+                8,
+                "reject",
+                Origin::Unknown("web.nft:9: a chain is renamed by this line".into()),
+            )),
             Outcome::Fail,
             Some("expected reject tcp-reset, but it was reject (ICMP type 3 code 5)"),
         ),

@@ -1,20 +1,28 @@
 //! nftables: one main file for `nft -f`, with the files it includes.
 
+mod attribute;
+mod lexer;
+pub(super) mod rule;
+mod source;
+
 use std::{
     collections::BTreeMap,
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use firedrill_harness::protocol::{Bytes, CandidateSpec, Command, StagedFile};
 use glob::{MatchOptions, Pattern};
 use sha2::{Digest, Sha256};
 
-use super::{PrepareError, Prepared, lexical};
-
-/// nft itself follows no more levels (`MAX_INCLUDE_DEPTH`, src/parser_bison.y).
-const MAX_INCLUDE_DEPTH: usize = 16;
+use self::source::MAX_INCLUDE_DEPTH;
+use super::{
+    PrepareError, Prepared, lexical,
+    listing::Ruleset,
+    origin::{Files, Origins},
+};
 
 /// The most that all files of a candidate may have together, in bytes.
 const MAX_TOTAL_BYTES: usize = 256 << 20;
@@ -90,6 +98,7 @@ pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepa
         path: path.to_owned(),
         hash: hex(&hash.finalize()),
         shown,
+        inside,
     })
 }
 
@@ -115,7 +124,50 @@ pub fn literal(name: &str, text: &str) -> Prepared {
         folder: PathBuf::from("/tmp"),
         path: PathBuf::from(name),
         hash: hex(&Sha256::digest(text.as_bytes())),
-        shown: vec![(inside, PathBuf::from(name))],
+        shown: vec![(inside.clone(), PathBuf::from(name))],
+        inside,
+    }
+}
+
+/// Where the rules of a listing were written.
+pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset) -> Origins {
+    let shown: BTreeMap<&Path, &Path> = prepared
+        .shown
+        .iter()
+        .map(|(inside, outside)| (&**inside, &**outside))
+        .collect();
+    let mut staged: Vec<&StagedFile> = prepared.spec.files.iter().collect();
+    // The main file first.
+    staged.sort_by_key(|file| file.path != prepared.inside);
+    let read: Vec<(PathBuf, Arc<str>)> = staged
+        .iter()
+        .map(|file| {
+            let name = shown.get(&*file.path).copied().unwrap_or(&file.path);
+            let text = String::from_utf8_lossy(&file.content.0);
+            (name.to_owned(), Arc::from(text))
+        })
+        .collect();
+    let texts: Vec<Arc<str>> = read.iter().map(|(_, text)| Arc::clone(text)).collect();
+    let mut files = Files::new(read);
+    let folder = prepared.inside.parent().unwrap_or(Path::new("/"));
+    let find = |pattern: &str| {
+        let files_of = |pattern: &Path| -> Vec<usize> {
+            let staged = staged.iter().enumerate();
+            let mut found: Vec<(&Path, usize)> = staged
+                .filter(|(_, file)| matches(pattern, &file.path))
+                .map(|(number, file)| (&*file.path, number))
+                .collect();
+            found.sort_by_key(|(path, _)| path.as_os_str());
+            found.into_iter().map(|(_, number)| number).collect()
+        };
+        included(pattern, folder, files_of)
+    };
+    match source::read(&texts, &mut files, &find) {
+        Ok(source) => {
+            let tables = attribute::attribute(&source, ruleset, &files);
+            Origins::new(files, tables)
+        }
+        Err(doubt) => Origins::unknown(&format!("{}: {}", files.name(doubt.place), doubt.why)),
     }
 }
 
@@ -164,23 +216,14 @@ impl Reader {
     /// The files that an include means, as (sandbox path, path to show). None is no error here: nft
     /// says what is missing, and where.
     fn find(&self, pattern: &str, shown_folder: &Path) -> Vec<(PathBuf, PathBuf)> {
-        let wanted = Path::new(pattern);
-        let folders: Vec<PathBuf> = if wanted.is_absolute() {
-            vec![PathBuf::from("/")]
-        } else if pattern.starts_with("./") || pattern.starts_with("../") {
-            vec![self.folder.clone()]
-        } else {
-            vec![self.folder.clone(), PathBuf::from(DEFAULT_INCLUDE_FOLDER)]
-        };
-        for folder in folders {
-            let inside = lexical(&folder.join(wanted));
+        included(pattern, &self.folder, |pattern| {
             let mut found: BTreeMap<PathBuf, PathBuf> = self
                 .mapped
                 .iter()
-                .filter(|(mapped, _)| matches(&inside, mapped))
+                .filter(|(mapped, _)| matches(pattern, mapped))
                 .map(|(mapped, outside)| (mapped.clone(), outside.clone()))
                 .collect();
-            for file in files_matching(&inside) {
+            for file in files_matching(pattern) {
                 // Shown as the user would reach it, when it is beside the including file.
                 let shown = file.strip_prefix(&self.folder).map_or_else(
                     |_| file.clone(),
@@ -188,11 +231,27 @@ impl Reader {
                 );
                 found.entry(file).or_insert(shown);
             }
-            if !found.is_empty() {
-                return found.into_iter().collect();
-            }
-        }
-        Vec::new()
+            found.into_iter().collect()
+        })
+    }
+}
+
+/// What an include means, in the order in which nft reads it (`scanner_include_file`, src/scanner.l): of
+/// a name without a folder, the first file along the include path, `/etc` first; but of such a name with
+/// wildcards all files along the include path, those of the last folder first.
+fn included<T>(pattern: &str, folder: &Path, files_of: impl Fn(&Path) -> Vec<T>) -> Vec<T> {
+    let wanted = Path::new(pattern);
+    let below = |folder: &Path| files_of(&lexical(&folder.join(wanted)));
+    if wanted.is_absolute() || pattern.starts_with("./") || pattern.starts_with("../") {
+        return below(folder);
+    }
+    let default = below(Path::new(DEFAULT_INCLUDE_FOLDER));
+    if pattern.contains(['*', '?', '[']) {
+        below(folder).into_iter().chain(default).collect()
+    } else if default.is_empty() {
+        below(folder)
+    } else {
+        default
     }
 }
 

@@ -1,0 +1,195 @@
+//! From the rules of a loaded ruleset back to the lines of the user's files. Which rule is which is for a
+//! dialect to find out; here it is kept and looked up.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use crate::verdict::{Chain, Origin, SourceLine};
+
+/// The longest piece of a source line that is shown, in characters.
+const MAX_SHOWN: usize = 160;
+
+/// Where the rules and policies of a loaded ruleset were written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins {
+    files: Files,
+    tables: BTreeMap<(String, String), Table>,
+    /// Why nothing is known of what is not in `tables`; without it, nobody has asked.
+    otherwise: Option<Arc<str>>,
+}
+
+/// What is known of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Table {
+    /// By handle.
+    pub(super) rules: BTreeMap<u64, Found>,
+    /// By the name of the chain.
+    pub(super) policies: BTreeMap<String, Found>,
+}
+
+/// A place, or why none is known.
+pub(super) type Found = Result<Place, Arc<str>>;
+
+/// A place in a file that was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Index into [`Files::includes`].
+    pub(super) include: usize,
+    /// Byte offset.
+    pub(super) at: usize,
+    /// Line, from 1.
+    pub(super) line: usize,
+    /// Whether the line only implies what was asked for.
+    pub(super) implied: bool,
+}
+
+/// The files of a candidate, and how they came to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Files {
+    /// As the user named them, with their text.
+    pub(super) files: Vec<(PathBuf, Arc<str>)>,
+    includes: Vec<Include>,
+}
+
+/// One reading of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Include {
+    file: usize,
+    /// Where it was included; `None` for the main file.
+    from: Option<Place>,
+    depth: usize,
+}
+
+impl Origins {
+    pub(super) fn new(files: Files, tables: BTreeMap<(String, String), Table>) -> Self {
+        Self {
+            files,
+            tables,
+            otherwise: Some("no file of the candidate makes its table".into()),
+        }
+    }
+
+    /// For a candidate that could not be followed.
+    pub(super) fn unknown(why: &str) -> Self {
+        Self {
+            otherwise: Some(why.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Where a rule was written; `None` if nobody has looked.
+    #[must_use]
+    pub fn rule(&self, chain: &Chain, handle: u64) -> Option<Origin> {
+        self.look_up(chain, |table| table.rules.get(&handle))
+    }
+
+    /// Where the policy of a base chain was written, or what implies it; `None` if nobody has looked.
+    #[must_use]
+    pub fn policy(&self, chain: &Chain) -> Option<Origin> {
+        self.look_up(chain, |table| table.policies.get(&chain.name))
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        chain: &Chain,
+        find: impl Fn(&'a Table) -> Option<&'a Found>,
+    ) -> Option<Origin> {
+        let otherwise = self.otherwise.as_ref()?;
+        let key = (chain.family.clone(), chain.table.clone());
+        let unknown = |why: &Arc<str>| Origin::Unknown(why.to_string());
+        Some(match self.tables.get(&key).map(find) {
+            Some(Some(Ok(place))) => Origin::Known(self.files.line(*place)),
+            Some(Some(Err(why))) => unknown(why),
+            Some(None) => Origin::Unknown("the listing does not show it".to_owned()),
+            None => unknown(otherwise),
+        })
+    }
+}
+
+impl Files {
+    /// The files, of which the first is the main file.
+    pub(super) fn new(files: Vec<(PathBuf, Arc<str>)>) -> Self {
+        Self {
+            files,
+            includes: vec![Include {
+                file: 0,
+                from: None,
+                depth: 1,
+            }],
+        }
+    }
+
+    /// A file is included from somewhere.
+    pub(super) fn include(&mut self, file: usize, from: Place) -> usize {
+        self.includes.push(Include {
+            file,
+            from: Some(from),
+            depth: self.depth(from.include) + 1,
+        });
+        self.includes.len() - 1
+    }
+
+    /// How many files were read, each as often as it was included.
+    pub(super) fn includes(&self) -> usize {
+        self.includes.len()
+    }
+
+    /// How many files are open in this one, itself included.
+    pub(super) fn depth(&self, include: usize) -> usize {
+        self.includes
+            .get(include)
+            .map_or(0, |include| include.depth)
+    }
+
+    /// `FILE:LINE`.
+    pub(super) fn name(&self, place: Place) -> String {
+        let line = self.line(place);
+        format!("{}:{}", line.file.display(), line.line)
+    }
+
+    fn line(&self, place: Place) -> SourceLine {
+        let mut included_from = Vec::new();
+        let mut from = self
+            .includes
+            .get(place.include)
+            .and_then(|include| include.from);
+        while let Some(place) = from {
+            included_from.push((self.file(place).0.clone(), place.line));
+            from = self
+                .includes
+                .get(place.include)
+                .and_then(|include| include.from);
+        }
+        let (file, text) = self.file(place);
+        let start = text[..place.at]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
+        let end = text[place.at..]
+            .find('\n')
+            .map_or(text.len(), |length| place.at + length);
+        SourceLine {
+            file: file.clone(),
+            line: place.line,
+            column: text[start..place.at].chars().count() + 1,
+            text: shown(&text[start..end], place.at - start),
+            implied: place.implied,
+            included_from,
+        }
+    }
+
+    fn file(&self, place: Place) -> &(PathBuf, Arc<str>) {
+        &self.files[self.includes[place.include].file]
+    }
+}
+
+/// A line without its blanks; a very long one from `at` on, where the matter is.
+fn shown(line: &str, at: usize) -> String {
+    let whole = line.trim();
+    if whole.chars().count() <= MAX_SHOWN {
+        return whole.to_owned();
+    }
+    let mut text: String = line[at..].trim().chars().take(MAX_SHOWN).collect();
+    if text.len() < line[at..].trim().len() {
+        text.push('…');
+    }
+    text
+}
