@@ -269,17 +269,22 @@ fn the_terminal_shows_all_that_is_needed_of_a_failing_case() {
         "internet -> firewall tcp/443 [ipv4]",
     ]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let line = 1 + std::fs::read_to_string(format!("{}/{OUTAGE}", env!("CARGO_MANIFEST_DIR")))
-        .expect("the scenario is shipped")
-        .lines()
-        .position(|line| line.contains("internet -> firewall tcp/80,443: accept"))
-        .expect("the scenario has the test");
+    let line_of = |file: &str, part: &str| {
+        let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("the file is shipped");
+        1 + text
+            .lines()
+            .position(|line| line.contains(part))
+            .expect("it has the line")
+    };
+    let line = line_of(OUTAGE, "internet -> firewall tcp/80,443: accept");
+    let rule = line_of(OF_THAT_DAY, "drop comment \"unknown interface\"");
     let said = [
         "FAIL outage/app-server :: internet -> firewall tcp/443 [ipv4]",
         &format!("--> {OUTAGE}:{line}:"),
         "expected  accept",
         "actual    drop",
-        "by        rule `iifname != @known_ifs",
+        &format!("by        rule {OF_THAT_DAY}:{rule} `iifname != @known_ifs"),
         "unknown interface",
         "packet    TCP 198.51.100.7:",
         "-> 192.0.2.10:443 syn, in through eth0",
