@@ -1,6 +1,9 @@
 //! The report for people: quiet where all is well, and everything needed where it is not.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use anstyle::{AnsiColor, Style};
 
@@ -54,20 +57,21 @@ impl<W: Write> Terminal<W> {
         let id = &record.scenario.id;
         self.width = self.width.max(id.chars().count());
         let time = format!("{:>6} ms", milliseconds(record.duration_us));
-        let head = format!("{word:<12} {id:<width$}", width = self.width);
+        let head = format!("{word:<12} {:<width$}", clean(id), width = self.width);
         let line = self.paint(style, &head);
         let time = self.paint(FAINT, &time);
         writeln!(self.out, "{line}  {:>22}  {time}", counts(record))?;
         if let Some(error) = &record.error {
             writeln!(self.out)?;
             let head = self.paint(style, "error");
-            let message = indent(error.message());
-            writeln!(self.out, "{head}: {id}: {message}")?;
-            writeln!(self.out, "  --> {}", record.scenario.file.display())?;
+            let message = indent(&clean(error.message()));
+            writeln!(self.out, "{head}: {}: {message}", clean(id))?;
+            let file = record.scenario.file.display().to_string();
+            writeln!(self.out, "  --> {}", clean(&file))?;
             return writeln!(self.out);
         }
         for line in record.output.lines() {
-            writeln!(self.out, "    {line}")?;
+            writeln!(self.out, "    {}", clean(line))?;
         }
         let bad = |case: &&CaseRecord| case.judgement.outcome != Outcome::Pass;
         let mut any = false;
@@ -87,30 +91,34 @@ impl<W: Write> Terminal<W> {
             Outcome::Inconclusive => self.paint(INCONCLUSIVE, "INCONCLUSIVE"),
             Outcome::Skipped => self.paint(INCONCLUSIVE, "SKIPPED"),
         };
-        let name = self.paint(STRONG, &record.case.name);
+        let name = self.paint(STRONG, &clean(&record.case.name));
         writeln!(self.out, "{head} {name}")?;
-        writeln!(self.out, "  --> {}", record.case.at)?;
-        writeln!(self.out, "  expected  {}", record.case.expect)?;
+        writeln!(self.out, "  --> {}", clean(&record.case.at.to_string()))?;
+        self.fact("expected", &record.case.expect.to_string())?;
         match &judgement.verdict {
-            Verdict::Inconclusive(reason) => writeln!(self.out, "  because   {reason}")?,
+            Verdict::Inconclusive(reason) => self.fact("because", &reason.to_string())?,
             verdict => {
-                writeln!(self.out, "  actual    {verdict}")?;
+                self.fact("actual", &verdict.to_string())?;
                 let told = format!("expected {}, but it was {verdict}", record.case.expect);
                 if let Some(reason) = judgement.reason.as_ref().filter(|reason| **reason != told) {
-                    writeln!(self.out, "  because   {reason}")?;
+                    self.fact("because", reason)?;
                 }
             }
         }
         if let Some(decider) = &judgement.decider {
-            writeln!(self.out, "  by        {decider}")?;
+            self.fact("by", &decider.to_string())?;
             if let Some(line) = decider.written_otherwise() {
-                writeln!(self.out, "  source    {line}")?;
+                self.fact("source", line)?;
             }
         }
-        if !record.packet.is_empty() {
-            writeln!(self.out, "  packet    {}", record.packet)?;
+        if record.packet.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.fact("packet", &record.packet)
+    }
+
+    fn fact(&mut self, name: &str, value: &str) -> io::Result<()> {
+        writeln!(self.out, "  {name:<8}  {}", clean(value))
     }
 
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
@@ -188,6 +196,17 @@ pub(crate) fn plural(count: usize, noun: &str) -> String {
 
 fn milliseconds(micros: u64) -> u64 {
     micros.div_ceil(1000)
+}
+
+/// Takes control characters out: names, comments and messages come from files that anybody may have
+/// written, and a terminal obeys what it is shown.
+fn clean(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(obeyed) {
+        Cow::Owned(text.replace(obeyed, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Continuation lines stand below the first.

@@ -226,6 +226,26 @@ fn the_terminal_is_quiet_where_all_is_well_and_complete_where_it_is_not() {
 }
 
 #[test]
+fn a_terminal_is_not_made_to_obey_a_file() {
+    let mut record = record(None);
+    record.output = "\u{1b}]0;owned\u{7}warning\n".to_owned();
+    for case in &mut record.cases {
+        case.packet = "\u{1b}[2J".to_owned();
+        case.case.name.push('\u{9b}');
+    }
+    record.error = Some(ScenarioError::Input("\u{1b}[31mred".to_owned()));
+    let mut failed = record.clone();
+    failed.error = None;
+    let mut terminal = Terminal::new(Vec::new(), false);
+    for record in [record, failed] {
+        terminal.event(&Event::Finished(Box::new(record))).unwrap();
+    }
+    let text = String::from_utf8(terminal.into_inner()).unwrap();
+    assert!(text.contains("\u{fffd}[2J") && text.contains("\u{fffd}[31mred"));
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
+}
+
+#[test]
 fn colours_change_nothing_but_colours() {
     let plain = written(|out| Box::new(Terminal::new(out, false)));
     let coloured = written(|out| Box::new(Terminal::new(out, true)));
