@@ -1,0 +1,82 @@
+//! What came back for a probe that a chain threw away.
+
+use firedrill_harness::{
+    packet::{self, Answer, Relation, Seen, Transport, relate, tcp_flag},
+    protocol::{Evidence, Observed, Origin, Place, Probe},
+};
+
+use super::Setting;
+use crate::{
+    path::{self, End, Traced},
+    scenario::RejectKind,
+    verdict::{Decider, RejectAnswer},
+};
+
+/// The error that came back for the probe, if any.
+pub(super) fn answer(probe: &Probe, observed: &Observed) -> Option<RejectAnswer> {
+    observed.seen.iter().find_map(|sighting| {
+        // An answer goes where the sender's address is routed, which for a spoofed one is not where it
+        // came from; for the firewall's own probes it stays inside.
+        let on_its_way = match (probe.from, sighting.place) {
+            (Origin::Wire(_), Place::Wire(_)) | (Origin::Firewall, Place::Input) => true,
+            (Origin::Wire(_), Place::Input) | (Origin::Firewall, Place::Wire(_)) => false,
+        };
+        let seen = Seen::parse(&sighting.packet.0).filter(|_| on_its_way)?;
+        match relate(&probe.packet, &seen) {
+            Relation::Answer(Answer::TcpReset) => Some(RejectAnswer::Kind(RejectKind::TcpReset)),
+            Relation::Answer(Answer::IcmpError { kind, code }) => {
+                Some(reject_kind(probe.packet.source.is_ipv6(), kind, code))
+            }
+            Relation::Answer(Answer::Other) | Relation::Itself | Relation::Unrelated => None,
+        }
+    })
+}
+
+/// Whether the rule that threw the probe away sends an error back; a rule whose text is not known may.
+pub(super) fn may_reject(decider: &Decider) -> bool {
+    match decider {
+        Decider::Rule(rule) => rule.text.as_deref().is_none_or(|text| {
+            // What is quoted is a comment, a prefix, a name: every other part between quotes.
+            text.split('"')
+                .step_by(2)
+                .flat_map(str::split_whitespace)
+                .any(|word| word == "reject")
+        }),
+        Decider::Policy(_) | Decider::Kernel(_) | Decider::NoChain => false,
+    }
+}
+
+/// Whether a kernel that refuses the probe says so: no error answers an ICMP error (RFC 1122 section
+/// 3.2.2, RFC 4443 section 2.4), no reset answers a reset (RFC 9293 section 3.5.2).
+pub(super) fn is_answered(probe: &Probe) -> bool {
+    let v6 = probe.packet.source.is_ipv6();
+    match &probe.packet.transport {
+        Transport::Tcp { flags, .. } => flags & tcp_flag::RST == 0,
+        Transport::Udp { .. } => true,
+        Transport::Icmp { kind, .. } => !packet::is_icmp_error(v6, *kind),
+    }
+}
+
+/// Whether the trace shows that a chain dropped the error that a rule sent.
+pub(super) fn answer_dropped(probe: &Probe, evidence: &Evidence, setting: Setting<'_>) -> bool {
+    let (_, runs) = path::runs(&evidence.trace, &probe.packet, Traced::Error);
+    runs.iter()
+        .any(|run| matches!(run.end(setting.ruleset), End::Drop(_)))
+}
+
+/// The name of an ICMP (RFC 792, RFC 1122, RFC 1812) or ICMPv6 (RFC 4443) error.
+fn reject_kind(v6: bool, kind: u8, code: u8) -> RejectAnswer {
+    let known = match (v6, kind, code) {
+        (false, 3, 0) | (true, 1, 0) => RejectKind::NetUnreachable,
+        (false, 3, 1) | (true, 1, 3) => RejectKind::HostUnreachable,
+        (false, 3, 2) => RejectKind::ProtUnreachable,
+        (false, 3, 3) | (true, 1, 4) => RejectKind::PortUnreachable,
+        (false, 3, 9) => RejectKind::NetProhibited,
+        (false, 3, 10) => RejectKind::HostProhibited,
+        (false, 3, 13) | (true, 1, 1) => RejectKind::AdminProhibited,
+        (true, 1, 5) => RejectKind::PolicyFail,
+        (true, 1, 6) => RejectKind::RejectRoute,
+        _ => return RejectAnswer::OtherIcmp { kind, code },
+    };
+    RejectAnswer::Kind(known)
+}

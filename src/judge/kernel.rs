@@ -1,0 +1,60 @@
+//! What the kernel says of packets that it threw away itself.
+
+use firedrill_harness::protocol::{KernelAnswer, LabSpec, Origin, Probe, RouteAnswer};
+
+use crate::verdict::KernelReason;
+
+/// `EXDEV`: the reverse-path filter.
+const EXDEV: i32 = 18;
+/// `EINVAL`: a martian source, or the reverse-path filter.
+const EINVAL: i32 = 22;
+/// `ENETUNREACH` and `EHOSTUNREACH`: no route, or no forwarding.
+const ENETUNREACH: i32 = 101;
+/// See [`ENETUNREACH`].
+const EHOSTUNREACH: i32 = 113;
+
+/// Why the kernel itself threw a probe away, if it says so.
+pub(super) fn kernel_reason(
+    answer: Option<&KernelAnswer>,
+    probe: &Probe,
+    lab: &LabSpec,
+) -> Option<KernelReason> {
+    /// `RTN_UNICAST`: a route to somewhere else.
+    const UNICAST: u8 = 1;
+    let answer = answer?;
+    let grew = |names: &[&str]| {
+        answer
+            .counters
+            .iter()
+            .any(|(name, _)| names.contains(&&**name))
+    };
+    let from_outside = matches!(probe.from, Origin::Wire(_));
+    // Routing comes before the hop limit is looked at, and the header before routing.
+    match answer.route {
+        RouteAnswer::Refused { code: EXDEV } => Some(KernelReason::ReversePathFilter),
+        // Newer kernels (seen: 6.18) answer both with EINVAL; the filter has a counter of its own.
+        RouteAnswer::Refused { code: EINVAL } if grew(&["TcpExtIPReversePathFilter"]) => {
+            Some(KernelReason::ReversePathFilter)
+        }
+        RouteAnswer::Refused { code: EINVAL } => Some(KernelReason::MartianSource),
+        RouteAnswer::Refused { code: EHOSTUNREACH } if from_outside && !lab.forwarding => {
+            Some(KernelReason::ForwardingOff)
+        }
+        RouteAnswer::Refused {
+            code: ENETUNREACH | EHOSTUNREACH,
+        } => Some(KernelReason::NoRoute),
+        RouteAnswer::Route { kind: UNICAST, .. } if from_outside && !lab.forwarding => {
+            Some(KernelReason::ForwardingOff)
+        }
+        RouteAnswer::Route { kind: UNICAST, .. } if from_outside && probe.packet.ttl <= 1 => {
+            Some(KernelReason::TimeToLive)
+        }
+        RouteAnswer::NotAsked | RouteAnswer::Route { .. } | RouteAnswer::Refused { .. } => grew(&[
+            "IpInHdrErrors",
+            "Ip6InHdrErrors",
+            "IpExtInCsumErrors",
+            "IpExtInTruncatedPkts",
+        ])
+        .then_some(KernelReason::BadHeader),
+    }
+}
