@@ -337,4 +337,62 @@ mod tests {
         let ruleset = Ruleset::parse(LISTING);
         assert!(ruleset.chains.keys().all(|chain| chain.table == "filter"));
     }
+
+    const INLINE: &str = "table inet t { # handle 1\n\
+        \tchain c { # handle 1\n\
+        \t\ttcp dport { 1, 2 } jump {\n\
+        \t\t\tudp dport { 5, 6 } drop\n\
+        \t\t\taccept\n\
+        \t\t} comment \"outer\" # handle 7\n\
+        \t\tcounter # handle 8\n\
+        \t}\n\
+        }\n";
+
+    fn inline(listing: &str) -> Vec<(u64, String)> {
+        let ruleset = Ruleset::parse(listing);
+        let (_, info) = ruleset.chains().next().unwrap();
+        info.rules.values().next().unwrap().inline.clone()
+    }
+
+    #[test]
+    fn the_handles_of_inline_rules_are_counted() {
+        // 1 chain c, 2 set, 3 inline chain, 4 set, 5 and 6 its rules, 7 the rule.
+        let expected = vec![
+            (5, "udp dport { 5, 6 } drop".to_owned()),
+            (6, "accept".to_owned()),
+        ];
+        assert_eq!(inline(INLINE), expected);
+        let ruleset = Ruleset::parse(INLINE);
+        let in_chain = |name: &str| Chain {
+            family: "inet".to_owned(),
+            table: "t".to_owned(),
+            name: name.to_owned(),
+        };
+        assert_eq!(ruleset.rule(&in_chain("__chain3"), 6), Some("accept"));
+        assert_eq!(
+            ruleset.rule(&in_chain("c"), 7),
+            Some("tcp dport { 1, 2 } jump { udp dport { 5, 6 } drop; accept } comment \"outer\"")
+        );
+        assert_eq!(ruleset.rule(&in_chain("c"), 6), None);
+    }
+
+    #[test]
+    fn inline_rules_whose_handles_leave_a_choice_have_none() {
+        assert_eq!(inline(&INLINE.replace("handle 7", "handle 6")), []);
+        assert_eq!(inline(&INLINE.replace("handle 7", "handle 9")), []);
+        assert_eq!(inline(&INLINE.replace("udp dport {", "add @s {")), []);
+    }
+
+    #[test]
+    fn a_comment_with_a_newline_fakes_no_rule() {
+        let ruleset = Ruleset::parse(&LISTING.replace("see #", "see\n\t\taccept # handle 8\n#"));
+        assert_eq!(ruleset.rule(&chain("input"), 8), None);
+        assert!(ruleset.rule(&chain("input"), 6).is_some());
+    }
+
+    #[test]
+    fn rules_stand_in_the_order_of_the_listing() {
+        let ruleset = Ruleset::parse(&LISTING.replace("handle 5", "handle 50"));
+        assert_eq!(ruleset.chain(&chain("input")).unwrap().order, [50, 6]);
+    }
 }

@@ -263,3 +263,106 @@ fn count(rules: usize) -> String {
         many => format!("{many} rules"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        dialect::nftables::literal,
+        verdict::{Chain, Origin},
+    };
+
+    fn chain(name: &str) -> Chain {
+        Chain {
+            family: "inet".to_owned(),
+            table: "t".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The lines of some rules of a source, by chain and handle, in a listing with these rules.
+    fn lines(source: &str, listing: &[(&str, &[(u64, &str)])]) -> Vec<Result<usize, String>> {
+        let mut text = String::from("table inet t { # handle 1\n");
+        for (name, rules) in listing {
+            text += &format!("\tchain {name} {{ # handle 1\n");
+            for (handle, rule) in *rules {
+                text += &format!("\t\t{rule} # handle {handle}\n");
+            }
+            text += "\t}\n";
+        }
+        text += "}\n";
+        let ruleset = literal("fw.nft", source).ruleset(&text);
+        let all = listing
+            .iter()
+            .flat_map(|(name, rules)| rules.iter().map(|(handle, _)| (chain(name), *handle)));
+        all.map(|(chain, handle)| match ruleset.origin(&chain, handle) {
+            Some(Origin::Known(line)) => Ok(line.line),
+            Some(Origin::Unknown(why)) => Err(why),
+            None => Err(String::new()),
+        })
+        .collect()
+    }
+
+    const TWO: &str =
+        "table inet t {\n chain a {\n  accept\n  drop\n }\n chain b {\n  drop\n }\n}\n";
+
+    #[test]
+    fn rules_are_known_by_the_order_in_which_they_were_made() {
+        let listing: &[(&str, &[(u64, &str)])] =
+            &[("a", &[(3, "accept"), (7, "drop")]), ("b", &[(9, "drop")])];
+        assert_eq!(lines(TWO, listing), [Ok(3), Ok(4), Ok(7)]);
+    }
+
+    #[test]
+    fn a_chain_that_does_not_agree_is_unknown_and_the_others_are_not() {
+        let missing: &[(&str, &[(u64, &str)])] = &[("a", &[(3, "accept")]), ("b", &[(9, "drop")])];
+        let why = "the source makes 2 rules but 1 is listed".to_owned();
+        assert_eq!(lines(TWO, missing), [Err(why), Ok(7)]);
+        let other: &[(&str, &[(u64, &str)])] = &[
+            ("a", &[(3, "accept"), (7, "return")]),
+            ("b", &[(9, "drop")]),
+        ];
+        let why = "`return` is listed where fw.nft:4 is expected".to_owned();
+        assert_eq!(lines(TWO, other), [Err(why.clone()), Err(why), Ok(7)]);
+        let another_order: &[(&str, &[(u64, &str)])] =
+            &[("a", &[(7, "drop"), (3, "accept")]), ("b", &[(9, "drop")])];
+        assert!(lines(TWO, another_order)[..2].iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn a_deleted_handle_tells_which_rule_is_gone() {
+        let source = format!("{TWO}delete rule inet t a handle 3\n");
+        let listing: &[(&str, &[(u64, &str)])] = &[("a", &[(7, "drop")]), ("b", &[(9, "drop")])];
+        assert_eq!(lines(&source, listing), [Ok(4), Ok(7)]);
+        // Handle 8 would be the rule of chain b.
+        let source = format!("{TWO}delete rule inet t a handle 8\n");
+        let listing: &[(&str, &[(u64, &str)])] = &[("a", &[(3, "accept"), (7, "drop")])];
+        assert!(lines(&source, listing).iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn a_replaced_rule_keeps_its_handle_or_is_unknown() {
+        let source = format!("{TWO}replace rule inet t a handle 3 return\n");
+        let kept: &[(&str, &[(u64, &str)])] =
+            &[("a", &[(3, "return"), (7, "drop")]), ("b", &[(9, "drop")])];
+        assert_eq!(lines(&source, kept), [Ok(10), Ok(4), Ok(7)]);
+        let new: &[(&str, &[(u64, &str)])] =
+            &[("a", &[(10, "return"), (7, "drop")]), ("b", &[(9, "drop")])];
+        assert!(lines(&source, new)[..2].iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn a_script_that_is_not_understood_leaves_everything_unknown() {
+        let source = format!("{TWO}frobnicate inet t a\n");
+        let listing: &[(&str, &[(u64, &str)])] =
+            &[("a", &[(3, "accept"), (7, "drop")]), ("b", &[(9, "drop")])];
+        let why = "fw.nft:10: nothing before makes a table ip frobnicate".to_owned();
+        assert_eq!(lines(&source, listing), vec![Err(why); 3]);
+    }
+
+    #[test]
+    fn a_table_that_no_file_makes_is_unknown() {
+        let listing: &[(&str, &[(u64, &str)])] = &[("a", &[(3, "accept")])];
+        let why = "no file of the candidate makes its table".to_owned();
+        assert_eq!(lines("table ip t { }\n", listing), [Err(why)]);
+    }
+}

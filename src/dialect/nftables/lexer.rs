@@ -51,7 +51,7 @@ impl<'a> Lexer<'a> {
         self.text.as_bytes().get(self.at + ahead).copied()
     }
 
-    /// Takes `length` bytes; `shown` of them, counted from both ends, are not part of the token's text.
+    /// Takes `length` bytes, `quotes` of which at both ends are not part of the token's text.
     fn take(&mut self, kind: Kind, length: usize, quotes: usize) -> Token<'a> {
         let (start, end) = (self.at, self.at + length);
         let token = Token {
@@ -125,4 +125,58 @@ fn is_word(c: char) -> bool {
 
 fn newlines(text: &str) -> usize {
     text.bytes().filter(|byte| *byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tokens as text, separators as `;`, with their lines.
+    fn tokens(text: &str) -> Vec<(usize, &str)> {
+        Lexer::new(text)
+            .map(|token| match token.kind {
+                Kind::Separator => (token.line, ";"),
+                _ => (token.line, token.text),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn words_and_symbols_need_no_blanks_between_them() {
+        assert_eq!(
+            tokens("chain in{tcp dport{22,80}drop;}#x\n$a=b"),
+            [
+                "chain", "in", "{", "tcp", "dport", "{", "22", ",", "80", "}", "drop", ";", "}",
+                ";"
+            ]
+            .map(|text| (1, text))
+            .into_iter()
+            .chain(["$", "a", "=", "b"].map(|text| (2, text)))
+            .collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_comment_line_takes_its_newline_along_and_a_comment_behind_a_token_does_not() {
+        assert_eq!(
+            tokens("a # one\n  # two\n\t# three \\\nb"),
+            [(1, "a"), (1, ";"), (4, "b")]
+        );
+        assert_eq!(tokens("# at the end"), []);
+    }
+
+    #[test]
+    fn a_backslash_before_a_newline_joins_lines() {
+        assert_eq!(tokens("a \\\n b\\\n# c\nd"), [(1, "a"), (2, "b"), (4, "d")]);
+        assert_eq!(tokens("a \\ \n"), [(1, "a"), (1, "\\"), (1, ";")]);
+    }
+
+    #[test]
+    fn a_text_between_quotes_spans_lines_and_knows_no_escapes() {
+        assert_eq!(
+            tokens("a \"#\n;{\\\" b"),
+            [(1, "a"), (1, "#\n;{\\"), (2, "b")]
+        );
+        assert_eq!(tokens("\"open"), [(1, "\""), (1, "open")]);
+    }
 }

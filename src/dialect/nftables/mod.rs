@@ -412,6 +412,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
