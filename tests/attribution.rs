@@ -9,6 +9,8 @@
 
 #[path = "attribution/corpus.rs"]
 mod corpus;
+#[path = "attribution/random.rs"]
+mod random;
 
 use std::{
     collections::BTreeMap,
@@ -187,6 +189,69 @@ fn every_rule_of_the_corpus_is_attributed_to_its_line_or_said_to_be_uncertain() 
         SOURCES.len()
     );
     assert!(SOURCES.len() >= 40 && lines >= 400, "the corpus has shrunk");
+}
+
+#[test]
+fn no_rule_of_a_random_script_is_attributed_to_another_line() {
+    const SCRIPTS: u64 = 150;
+    let folder = tempfile::tempdir().unwrap();
+    let scripts: BTreeMap<String, random::Script> = (0..SCRIPTS)
+        .map(|seed| (format!("s{seed}"), random::script(seed)))
+        .collect();
+    for (name, script) in &scripts {
+        let below = folder.path().join(name);
+        fs::create_dir(&below).unwrap();
+        for (file, text) in &script.files {
+            fs::write(below.join(file), text).unwrap();
+        }
+        let tests: String = script
+            .lines
+            .keys()
+            .map(|port| format!("  - internet -> firewall tcp/{port}: accept\n"))
+            .collect();
+        let scenario = format!(
+            "firewall:\n  nftables: {name}/main.nft\n  interfaces: {{ eth0: 192.0.2.10/24 }}\n\
+             hosts:\n  internet: {{ behind: eth0, address: 192.0.2.7 }}\ntests:\n{tests}"
+        );
+        fs::write(folder.path().join(format!("{name}.yaml")), scenario).unwrap();
+    }
+    let report = drill(folder.path());
+    let (mut loaded, mut right, mut uncertain) = (0, 0, 0);
+    for scenario in list(&report["scenarios"]) {
+        loaded += u32::from(scenario["error"].is_null());
+        let name = scenario["name"]
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap();
+        for case in list(&scenario["cases"]) {
+            let rule = &case["rule"];
+            let ports = rule["text"]
+                .as_str()
+                .and_then(|text| text.split_once("dport { "));
+            let Some((_, ports)) = ports else { continue };
+            let port: u16 = ports.split(',').next().unwrap().parse().unwrap();
+            let (file, line) = &scripts[name].lines[&port];
+            match (rule["file"].as_str(), rule["line"].as_u64()) {
+                (Some(said), Some(number)) => {
+                    assert!(Path::new(said).ends_with(file), "{name}: {rule}");
+                    assert_eq!(number, *line as u64, "{name}: {rule}");
+                    right += 1;
+                }
+                _ => uncertain += 1,
+            }
+        }
+    }
+    println!("{loaded} of {SCRIPTS} loaded: {right} right, {uncertain} uncertain");
+    assert!(
+        loaded > 50 && right > 1000,
+        "{loaded} loaded, {right} right"
+    );
+    assert!(
+        uncertain * 20 < right,
+        "{uncertain} uncertain, {right} right"
+    );
 }
 
 #[test]
