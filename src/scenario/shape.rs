@@ -105,7 +105,7 @@ const OUTCOME: Shape = Shape::AnyOf(&[
     Shape::RejectText,
     Shape::Object(&EXPECT),
 ]);
-const BY: &str = "The rule that should decide: its comment, a part of its text, or `policy`.";
+const BY: &str = "Who should decide: a rule by its comment, by a part of its text as nft lists it, or by its line (`app-server.nft:41`; the end of the path is enough); `policy`; or `chain NAME` for any rule of a chain and its policy.";
 
 fn outcomes() -> Vec<&'static str> {
     vec!["accept", "drop", "reject"]
