@@ -12,8 +12,8 @@ use std::{
 };
 
 use super::{
+    model::{self, ByHandle, Chain, Order, Rule, Source},
     rule,
-    source::{ByHandle, Chain, Order, Rule, Source},
 };
 use crate::{
     dialect::{
@@ -73,7 +73,7 @@ fn policy(chain: Option<&Chain<'_>>, listed: &str) -> Found {
 }
 
 struct Matching<'a> {
-    source: &'a super::source::Table<'a>,
+    source: &'a model::Table<'a>,
     files: &'a Files,
     found: Table,
 }

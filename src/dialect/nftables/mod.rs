@@ -2,6 +2,8 @@
 
 mod attribute;
 mod lexer;
+mod model;
+mod reader;
 pub(super) mod rule;
 mod source;
 
@@ -17,7 +19,7 @@ use firedrill_harness::protocol::{Bytes, CandidateSpec, Command, StagedFile};
 use glob::{MatchOptions, Pattern};
 use sha2::{Digest, Sha256};
 
-use self::source::MAX_INCLUDE_DEPTH;
+use self::reader::MAX_INCLUDE_DEPTH;
 use super::{
     PrepareError, Prepared, lexical,
     listing::Ruleset,

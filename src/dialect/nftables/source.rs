@@ -5,22 +5,15 @@
 //! places. Whatever is not understood ends the reading: a part that was passed over could create, move or
 //! delete any rule.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
-    lexer::{Kind, Lexer, Token},
-    rule::{Collector, Marks},
+    lexer::Kind,
+    model::{ByHandle, Chain, Order, Rule, Source, Table, TableKey},
+    reader::{Doubt, Reader, Result},
+    rule::Collector,
 };
 use crate::dialect::origin::{Files, Place};
-
-/// nft itself follows no more levels (`MAX_INCLUDE_DEPTH`, src/parser_bison.y).
-pub(super) const MAX_INCLUDE_DEPTH: usize = 16;
-
-/// Files that include each other twice are read 2^16 times; nobody waits for that.
-const MAX_INCLUDES: usize = 100_000;
-
-/// The same in tokens: more than a million rules.
-const MAX_TOKENS: usize = 20_000_000;
 
 /// `jump { … }` inside `jump { … }`; nft allows fewer (`SCOPE_NEST_MAX`, src/parser.h).
 const MAX_INLINE_DEPTH: usize = 4;
@@ -46,84 +39,6 @@ const SHOWING: [&str; 7] = [
     "list", "get", "reset", "describe", "monitor", "export", "import",
 ];
 
-/// The ruleset that a script makes.
-#[derive(Debug, Default)]
-pub(super) struct Source<'a> {
-    pub(super) tables: BTreeMap<TableKey<'a>, Table<'a>>,
-}
-
-/// Family and name.
-pub(super) type TableKey<'a> = (&'a str, &'a str);
-
-/// A table of it.
-#[derive(Debug, Default)]
-pub(super) struct Table<'a> {
-    /// In the order of their creation, also those that are gone.
-    pub(super) rules: Vec<Rule<'a>>,
-    pub(super) chains: BTreeMap<&'a str, Chain<'a>>,
-    /// What was deleted by handle.
-    pub(super) deleted: Vec<ByHandle<'a>>,
-    /// What was replaced by handle, and by what.
-    pub(super) replaced: Vec<(ByHandle<'a>, Rule<'a>)>,
-    /// Whether rules were thrown out other than by handle.
-    flushed: bool,
-}
-
-/// A chain of it.
-#[derive(Debug, Default)]
-pub(super) struct Chain<'a> {
-    /// The line that makes it a base chain.
-    pub(super) hook: Option<Place>,
-    /// The line of its policy, and the word there unless it is a variable.
-    pub(super) policy: Option<(Place, Option<&'a str>)>,
-    /// Its rules (indices into [`Table::rules`]) in the order in which a packet meets them.
-    pub(super) order: Order,
-}
-
-/// What is known of the order of a chain's rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Order {
-    Known(Vec<usize>),
-    /// A rule was placed by something that only the kernel knows.
-    Unknown,
-}
-
-impl Default for Order {
-    fn default() -> Self {
-        Self::Known(Vec::new())
-    }
-}
-
-/// A rule as it was written.
-#[derive(Debug)]
-pub(super) struct Rule<'a> {
-    pub(super) chain: &'a str,
-    pub(super) place: Place,
-    pub(super) marks: Marks<'a>,
-    /// The rules of its `jump { … }`.
-    pub(super) inline: Vec<Rule<'a>>,
-    /// Whether it was thrown out again, other than by handle.
-    pub(super) gone: bool,
-}
-
-/// A rule that is named by its handle.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ByHandle<'a> {
-    pub(super) chain: &'a str,
-    pub(super) handle: u64,
-    /// How many rules the table had seen by then.
-    pub(super) seen: usize,
-}
-
-/// Where a script is not understood, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Doubt {
-    pub(super) place: Place,
-    pub(super) why: String,
-}
-
-type Result<T> = std::result::Result<T, Doubt>;
-
 /// Reads the script that starts with the first of `files`. `find` says which files an include means, in
 /// the order in which nft reads them.
 pub(super) fn read<'a>(
@@ -131,42 +46,9 @@ pub(super) fn read<'a>(
     files: &mut Files,
     find: &dyn Fn(&str) -> Vec<usize>,
 ) -> Result<Source<'a>> {
-    let mut reader = Reader {
-        texts,
-        files,
-        find,
-        open: Vec::new(),
-        peeked: None,
-        last: Place::default(),
-        tokens: 0,
-        source: Source::default(),
-    };
-    reader.open.push(Open {
-        lexer: Lexer::new(texts.first().map_or("", |text| text)),
-        include: 0,
-    });
+    let mut reader = Reader::new(texts, files, find);
     reader.script()?;
     Ok(reader.source)
-}
-
-/// A file that is being read.
-struct Open<'a> {
-    lexer: Lexer<'a>,
-    /// Index into [`Files::includes`].
-    include: usize,
-}
-
-struct Reader<'a, 'f> {
-    texts: &'a [Arc<str>],
-    files: &'f mut Files,
-    find: &'f dyn Fn(&str) -> Vec<usize>,
-    /// The innermost include last.
-    open: Vec<Open<'a>>,
-    peeked: Option<(Token<'a>, Place)>,
-    /// Where the last token was.
-    last: Place,
-    tokens: usize,
-    source: Source<'a>,
 }
 
 /// How a rule joins its chain.
@@ -177,71 +59,6 @@ enum Joining {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn peek(&mut self) -> Option<(Token<'a>, Place)> {
-        while self.peeked.is_none() {
-            let open = self.open.last_mut()?;
-            match open.lexer.next() {
-                Some(token) => {
-                    let place = Place {
-                        include: open.include,
-                        at: token.at,
-                        line: token.line,
-                        implied: false,
-                    };
-                    self.peeked = Some((token, place));
-                }
-                // What follows in the including file goes on where this one ends, even in the middle
-                // of a rule.
-                None => {
-                    self.open.pop();
-                }
-            }
-        }
-        self.peeked
-    }
-
-    fn peek_kind(&mut self) -> Option<Kind> {
-        self.peek().map(|(token, _)| token.kind)
-    }
-
-    fn next(&mut self) -> Result<Option<Token<'a>>> {
-        let Some((token, place)) = self.peek() else {
-            return Ok(None);
-        };
-        self.peeked = None;
-        self.last = place;
-        self.tokens += 1;
-        if self.tokens > MAX_TOKENS {
-            return Err(self.doubt("the candidate is too long to be followed"));
-        }
-        Ok(Some(token))
-    }
-
-    fn doubt(&self, why: impl Into<String>) -> Doubt {
-        Doubt {
-            place: self.last,
-            why: why.into(),
-        }
-    }
-
-    /// A word, or a name between quotes.
-    fn word(&mut self, what: &str) -> Result<&'a str> {
-        match self.next()? {
-            Some(token) if matches!(token.kind, Kind::Word | Kind::Quoted) => Ok(token.text),
-            Some(token) => Err(self.doubt(format!(
-                "there is `{}` instead of {what}",
-                token.text.trim()
-            ))),
-            None => Err(self.doubt(format!("the file ends before {what}"))),
-        }
-    }
-
-    fn number(&mut self) -> Result<u64> {
-        let word = self.word("a number")?;
-        word.parse()
-            .map_err(|_| self.doubt(format!("`{word}` is no number")))
-    }
-
     /// `[family] name`.
     fn table_key(&mut self) -> Result<TableKey<'a>> {
         let first = self.word("a table")?;
@@ -321,35 +138,6 @@ impl<'a> Reader<'a, '_> {
             "define" | "redefine" | "undefine" => self.skip_statement().map(|()| true),
             _ => Ok(false),
         }
-    }
-
-    fn include(&mut self) -> Result<()> {
-        let Some(name) = self.next()?.filter(|token| token.kind == Kind::Quoted) else {
-            return Err(self.doubt("`include` without a name between quotes"));
-        };
-        let here = self.last;
-        // The file starts behind the separator, not behind the name.
-        if !self
-            .next()?
-            .is_some_and(|token| token.kind == Kind::Separator)
-        {
-            return Err(self.doubt("there is more behind the name of an `include`"));
-        }
-        if self.files.depth(here.include) >= MAX_INCLUDE_DEPTH {
-            return Err(self.doubt("files include each other too deeply"));
-        }
-        let files = (self.find)(name.text);
-        if self.files.includes() + files.len() > MAX_INCLUDES {
-            return Err(self.doubt("files include each other too often to be followed"));
-        }
-        for file in files.into_iter().rev() {
-            let include = self.files.include(file, here);
-            self.open.push(Open {
-                lexer: Lexer::new(&self.texts[file]),
-                include,
-            });
-        }
-        Ok(())
     }
 
     /// The command `add`, whether it is written or not.
@@ -623,79 +411,6 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Whether a block goes on with a statement; its `}` is taken.
-    fn statement_follows(&mut self) -> Result<bool> {
-        loop {
-            match self.peek_kind() {
-                Some(Kind::Separator) => {
-                    self.next()?;
-                }
-                Some(Kind::Close) => {
-                    self.next()?;
-                    return Ok(false);
-                }
-                Some(Kind::Word | Kind::Quoted | Kind::Open | Kind::Symbol) => return Ok(true),
-                None => return Err(self.doubt("the file ends inside a block")),
-            }
-        }
-    }
-
-    /// Nothing may be left of a statement.
-    fn end_of_statement(&mut self) -> Result<()> {
-        match self.peek() {
-            None => Ok(()),
-            Some((token, _)) => match token.kind {
-                Kind::Separator => self.next().map(|_| ()),
-                // The block's own end.
-                Kind::Close => Ok(()),
-                Kind::Word | Kind::Quoted | Kind::Open | Kind::Symbol => {
-                    self.next()?;
-                    Err(self.doubt(format!("`{}` is not expected here", token.text)))
-                }
-            },
-        }
-    }
-
-    /// Passes over a statement; newlines inside its braces do not end it.
-    fn skip_statement(&mut self) -> Result<()> {
-        let mut before = "";
-        loop {
-            match self.peek_kind() {
-                None | Some(Kind::Close) => return Ok(()),
-                Some(Kind::Open) => {
-                    self.next()?;
-                    self.skip_braces()?;
-                    before = "";
-                }
-                Some(Kind::Separator) => {
-                    self.next()?;
-                    return Ok(());
-                }
-                Some(kind @ (Kind::Word | Kind::Quoted | Kind::Symbol)) => {
-                    let text = self.next()?.map_or("", |token| token.text);
-                    if kind == Kind::Quoted && before == "include" {
-                        return Err(self.doubt("an `include` in the middle of a statement"));
-                    }
-                    before = text;
-                }
-            }
-        }
-    }
-
-    /// Passes over a set or a map, its `{` read.
-    fn skip_braces(&mut self) -> Result<()> {
-        let mut depth = 1_usize;
-        while depth > 0 {
-            match self.next()?.map(|token| token.kind) {
-                Some(Kind::Open) => depth += 1,
-                Some(Kind::Close) => depth -= 1,
-                Some(Kind::Word | Kind::Quoted | Kind::Separator | Kind::Symbol) => {}
-                None => return Err(self.doubt("the file ends inside braces")),
-            }
-        }
-        Ok(())
-    }
-
     /// A rule, up to and with its separator.
     fn rule(&mut self, chain: &'a str, place: Place, depth: usize) -> Result<Rule<'a>> {
         let mut collector = Collector::default();
@@ -741,22 +456,5 @@ impl<'a> Reader<'a, '_> {
             inline,
             gone: false,
         })
-    }
-}
-
-impl Table<'_> {
-    /// Throws out the rules of one chain or of all.
-    fn flush(&mut self, chain: Option<&str>) {
-        let hit = |name: &str| chain.is_none_or(|chain| chain == name);
-        self.flushed = true;
-        for rule in self.rules.iter_mut().filter(|rule| hit(rule.chain)) {
-            rule.gone = true;
-        }
-        for (_, chain) in self.chains.iter_mut().filter(|(name, _)| hit(name)) {
-            chain.order = Order::default();
-        }
-        // Handles that were named before belong to rules that are gone now.
-        self.deleted.retain(|by_handle| !hit(by_handle.chain));
-        self.replaced.retain(|(by_handle, _)| !hit(by_handle.chain));
     }
 }
