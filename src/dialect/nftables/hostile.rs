@@ -122,11 +122,7 @@ fn five_thousand_rules_are_all_found() {
     let known = attribute(&script, &listing);
     println!("{known} rules in {:?}", started.elapsed());
     assert_eq!(known, 5_000);
-    assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }
 
 /// Words that mean something to somebody.
