@@ -141,6 +141,7 @@ impl Lab {
             there.set_up(LOOPBACK_INDEX)?;
             for (link, interface) in links.iter().zip(&spec.interfaces) {
                 there.set_up(link.firewall_index)?;
+                there.await_operational(link.firewall_index)?;
                 for address in &interface.addresses {
                     there.add_address(link.firewall_index, *address)?;
                 }
@@ -153,14 +154,14 @@ impl Lab {
                 let link = link(&links, neighbour.interface)?;
                 there.add_neighbour(link.firewall_index, neighbour.address, link.far_mac)?;
             }
-            for (link, interface) in links.iter().zip(&spec.interfaces) {
-                there.await_operational(link.firewall_index)?;
-                let addresses = interface.addresses.iter().map(IpNet::addr);
-                addresses
-                    .filter(IpAddr::is_ipv6)
-                    .try_for_each(|address| there.await_local(address))?;
-            }
-            Ok(())
+            let addresses = spec
+                .interfaces
+                .iter()
+                .flat_map(|interface| &interface.addresses);
+            addresses
+                .map(IpNet::addr)
+                .filter(IpAddr::is_ipv6)
+                .try_for_each(|address| there.await_local(address))
         })?;
         links
             .iter()

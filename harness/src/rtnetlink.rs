@@ -25,7 +25,7 @@ use netlink_packet_route::{
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use nix::{
     errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
+    poll::{PollFd, PollFlags, poll},
 };
 
 use crate::{
@@ -39,6 +39,11 @@ use crate::{
 /// How long a link or an address may take to become usable. It needs about a millisecond, but the
 /// kernel's workers wait for a lock that others on the machine may hold for seconds.
 const READY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait for an announcement, in milliseconds, before looking again all the same: the kernel
+/// announces an IPv6 route a moment before a lookup finds it (`RTN_RTINFO` in net/ipv6/ip6_fib.c), and a
+/// look in that moment would otherwise be the last.
+const LOOK_AGAIN: u8 = 5;
 
 /// Where changes of links are announced (linux/rtnetlink.h).
 const RTNLGRP_LINK: u32 = 1;
@@ -133,13 +138,13 @@ impl RouteSocket {
         }
         self.socket.add_membership(group)?;
         while !condition(self)? {
-            let left = deadline.saturating_duration_since(Instant::now());
+            if Instant::now() >= deadline {
+                return Err(io::Error::from(io::ErrorKind::TimedOut));
+            }
             let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            match poll(&mut fds, timeout) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::TimedOut)),
+            match poll(&mut fds, LOOK_AGAIN) {
+                Ok(0) | Err(Errno::EINTR) => continue,
                 Ok(_) => {}
-                Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(errno.into()),
             }
             // The announcement itself says less than a look.

@@ -50,7 +50,11 @@ fn the_right_decider_passes(#[case] service: &str, #[case] expect: &str) {
 #[case::another_rule("tcp/80", "{ accept: { by: tcp dport 22 } }", "tcp dport 80")]
 #[case::no_rule_at_all("tcp/80", "{ accept: { by: nothing like this } }", "tcp dport 80")]
 #[case::policy_for_a_rule("tcp/23", "{ drop: { by: policy } }", "tcp dport 23")]
-#[case::rule_for_the_policy("tcp/25", "{ drop: { by: telnet is over } }", "policy of inet t")]
+#[case::rule_for_the_policy(
+    "tcp/25",
+    "{ drop: { by: telnet is over } }",
+    "by policy candidate.nft:"
+)]
 #[case::reject_by_another("tcp/113", "{ reject: { by: ssh } }", "tcp dport 113")]
 #[case::another_kind(
     "tcp/113",
