@@ -2,8 +2,8 @@
 //! evidence with anything taken away never turns into another proof.
 //!
 //! `recorded/verdicts.jsonl` is a real run, made with
-//! `firedrill test tests/recorded/verdicts.yaml --record tests/recorded`. What must become of each
-//! probe stands in `recorded/verdicts.yaml`, written by hand from `recorded/verdicts.nft`.
+//! `firedrill test tests/recorded/verdicts.yaml --record tests/recorded`, with the path of the checkout
+//! replaced: a recording holds absolute paths. What must become of each probe stands in `recorded/verdicts.yaml`, written by hand from `recorded/verdicts.nft`.
 
 #![allow(
     clippy::unwrap_used,
