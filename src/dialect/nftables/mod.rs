@@ -19,7 +19,10 @@ use firedrill_harness::protocol::{Bytes, CandidateSpec, Command, StagedFile};
 use glob::{MatchOptions, Pattern};
 use sha2::{Digest, Sha256};
 
-use self::reader::MAX_INCLUDE_DEPTH;
+use self::{
+    lexer::{Kind, Lexer, Token},
+    reader::MAX_INCLUDE_DEPTH,
+};
 use super::{
     PrepareError, Prepared, lexical,
     listing::Ruleset,
@@ -329,38 +332,14 @@ fn mapped_files(files: &[(PathBuf, PathBuf)]) -> Result<BTreeMap<PathBuf, PathBu
 
 /// The quoted names behind the `include` statements of a file, in order.
 fn includes(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    let mut after_include = false;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '#' => rest.find('\n').unwrap_or(rest.len()),
-            // The line goes on.
-            '\\' if rest[1..].starts_with('\n') => 2,
-            '"' => {
-                let quoted = &rest[1..];
-                let end = quoted.find('"').unwrap_or(quoted.len());
-                if after_include {
-                    found.push(quoted[..end].to_owned());
-                }
-                after_include = false;
-                (end + 2).min(rest.len())
-            }
-            _ if first.is_alphanumeric() || first == '_' => {
-                let end = rest
-                    .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                    .unwrap_or(rest.len());
-                after_include = &rest[..end] == "include";
-                end
-            }
-            _ => {
-                after_include &= first == ' ' || first == '\t';
-                first.len_utf8()
-            }
-        };
-        rest = &rest[length..];
-    }
-    found
+    let tokens: Vec<Token<'_>> = Lexer::new(text).collect();
+    tokens
+        .windows(2)
+        .filter(|pair| {
+            (pair[0].kind, pair[0].text) == (Kind::Word, "include") && pair[1].kind == Kind::Quoted
+        })
+        .map(|pair| pair[1].text.to_owned())
+        .collect()
 }
 
 /// Wildcards as nft reads them: hidden files are not meant, and a `*` stays within its folder.
