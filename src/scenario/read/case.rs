@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     super::{
-        Case, Family, PacketSpec,
+        Case, Family, PacketSpec, TransportSpec,
         source::Span,
         words::{family_name, quote},
     },
@@ -150,9 +150,9 @@ impl Reader<'_> {
     /// Reports an outcome that one of the packets cannot have.
     fn check_outcome(&mut self, test: &TestDraft, sent: &[Sent<'_>]) {
         if let Some(at) = test.outcome.tcp_reset {
-            let other = sent
-                .iter()
-                .find(|(probe, _)| !matches!(probe.transport, Transport::Tcp { .. }));
+            let other = sent.iter().find(|(probe, _)| {
+                !matches!(probe.transport, Transport::Any(TransportSpec::Tcp { .. }))
+            });
             if let Some((probe, _)) = other {
                 let message = format!("only TCP can be rejected with {}", quote("tcp-reset"));
                 self.problem(at, message)

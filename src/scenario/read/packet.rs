@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     super::{
-        Family, TcpFlags, shape,
+        Family, TcpFlags, TransportSpec, shape,
         tree::Kind,
         words::{self, quote},
     },
@@ -57,12 +57,12 @@ impl Reader<'_> {
         if flags != SYN {
             let _ = write!(text, " flags {}", words::tcp_flags_text(flags));
         }
-        let transport = Transport::Tcp {
+        let spec = TransportSpec::Tcp {
             sport,
             dport,
             flags,
         };
-        Some((text, transport))
+        Some((text, Transport::Any(spec)))
     }
 
     fn udp(&mut self, value: Value<'_>) -> Option<(String, Transport)> {
@@ -72,7 +72,7 @@ impl Reader<'_> {
         if let Some(sport) = sport {
             let _ = write!(text, " sport {sport}");
         }
-        Some((text, Transport::Udp { sport, dport }))
+        Some((text, Transport::Any(TransportSpec::Udp { sport, dport })))
     }
 
     /// Source and destination port.

@@ -34,47 +34,28 @@ pub(super) struct Probe {
 /// A transport header before the family is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Transport {
-    Tcp {
-        sport: Option<u16>,
-        dport: u16,
-        flags: TcpFlags,
-    },
-    Udp {
-        sport: Option<u16>,
-        dport: u16,
-    },
+    /// The same in every family.
+    Any(TransportSpec),
     Icmp(Icmp),
 }
 
 impl Transport {
     fn tcp(dport: u16) -> Self {
-        Self::Tcp {
+        Self::Any(TransportSpec::Tcp {
             sport: None,
             dport,
             flags: SYN,
-        }
+        })
     }
 
     fn udp(dport: u16) -> Self {
-        Self::Udp { sport: None, dport }
+        Self::Any(TransportSpec::Udp { sport: None, dport })
     }
 
     /// The header in this family, if it exists there.
     pub(super) fn in_family(&self, family: Family) -> Option<TransportSpec> {
         match self {
-            Self::Tcp {
-                sport,
-                dport,
-                flags,
-            } => Some(TransportSpec::Tcp {
-                sport: *sport,
-                dport: *dport,
-                flags: *flags,
-            }),
-            Self::Udp { sport, dport } => Some(TransportSpec::Udp {
-                sport: *sport,
-                dport: *dport,
-            }),
+            Self::Any(spec) => Some(spec.clone()),
             Self::Icmp(icmp) => {
                 let (kind, code) = icmp.numbers(family)?;
                 Some(TransportSpec::Icmp { kind, code })
