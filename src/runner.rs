@@ -12,7 +12,7 @@ use std::{
 
 use firedrill_harness::{
     launcher::{LaunchError, Session, embedded},
-    protocol::{Blind, CommandFailure, Loaded, Plan, Probe, Record, Task},
+    protocol::{Blind, CommandFailure, Loaded, Plan, Probe, Record, Task, micros},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -393,8 +393,4 @@ pub fn lab_error(error: &dyn std::error::Error) -> ScenarioError {
 
 fn out_of_order() -> ScenarioError {
     ScenarioError::Lab("the sandbox sent its records in an impossible order".to_owned())
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

@@ -22,7 +22,7 @@ use crate::{
     prober::{Prober, stay_on_this_cpu},
     protocol::{
         Blind, Broken, CandidateSpec, Command, CommandFailure, Loaded, OUTPUT_LIMIT, Plan, Probe,
-        Record, Task, VERSION,
+        Record, Task, VERSION, micros,
     },
     root,
     sandbox::{self, Sandbox},
@@ -307,8 +307,4 @@ fn describe(failure: &CommandFailure) -> String {
     } else {
         format!("{failure}: {said}")
     }
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

@@ -16,12 +16,7 @@ impl Serialize for Bytes {
             Ok(text) if !text.starts_with(HEX) && !text.contains('\0') => {
                 serializer.serialize_str(text)
             }
-            Ok(_) | Err(_) => {
-                let mut text = String::with_capacity(HEX.len() + 2 * self.0.len());
-                text.push_str(HEX);
-                push_hex(&mut text, &self.0);
-                serializer.serialize_str(&text)
-            }
+            Ok(_) | Err(_) => serializer.serialize_str(&format!("{HEX}{}", hex(&self.0))),
         }
     }
 }
@@ -51,18 +46,18 @@ impl<'de> Deserialize<'de> for Bytes {
 
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(2 * self.0.len());
-        push_hex(&mut text, &self.0);
-        f.write_str(&text)
+        f.write_str(&hex(&self.0))
     }
 }
 
-fn push_hex(text: &mut String, bytes: &[u8]) {
+/// Bytes as hexadecimal digits, two each, in lower case.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
 }
 
 #[cfg(test)]

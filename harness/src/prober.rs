@@ -24,10 +24,10 @@ use crate::{
     lab::Lab,
     netns::NetNs,
     nftnetlink::TraceSocket,
-    packet::{Relation, Seen, craft, relate},
+    packet::{Relation, Seen, craft, protocol, relate},
     protocol::{
         Blind, Broken, Bytes, Control, Evidence, KernelAnswer, Observed, Origin, Place, Probe,
-        SendError, Sighting, Trace, TraceVerdict,
+        SendError, Sighting, Trace, TraceVerdict, micros,
     },
     rtnetlink::RouteSocket,
     socket::{
@@ -88,17 +88,13 @@ impl<'a> Prober<'a> {
             .links
             .iter()
             .map(|link| PacketSocket::wire(link.far_index))
-            .collect();
+            .collect::<Result<_, _>>()?;
         let kinds: BTreeSet<(bool, u8)> = probes
             .iter()
             .flat_map(|probe| {
                 let v6 = probe.packet.source.is_ipv6();
                 // The errors that answer a probe of the firewall itself come in as ICMP.
-                let icmp = if v6 {
-                    crate::packet::protocol::ICMPV6
-                } else {
-                    crate::packet::protocol::ICMP
-                };
+                let icmp = if v6 { protocol::ICMPV6 } else { protocol::ICMP };
                 [(v6, probe.packet.protocol()), (v6, icmp)]
             })
             .collect();
@@ -125,7 +121,7 @@ impl<'a> Prober<'a> {
         Ok(Self {
             lab,
             world,
-            wires: Result::<Vec<_>, Broken>::from_iter::<Vec<_>>(wires)?,
+            wires,
             barriers,
             inputs,
             output,
@@ -170,16 +166,10 @@ impl<'a> Prober<'a> {
             self.send(window)?;
             let observed = self.observe(Origin::Wire(0))?;
             for probe in window {
-                let seen: Vec<Sighting> = observed
-                    .seen
-                    .iter()
-                    .filter(|sighting| is_itself(probe, sighting))
-                    .cloned()
-                    .collect();
                 let mut control = Control {
                     observed: Observed {
                         barrier: observed.barrier,
-                        seen,
+                        seen: sightings_of(probe, &observed.seen),
                     },
                     kernel: None,
                 };
@@ -189,11 +179,7 @@ impl<'a> Prober<'a> {
                     self.send(std::slice::from_ref(probe))?;
                     let again = self.observe(probe.from)?;
                     control.observed.barrier &= again.barrier;
-                    control.observed.seen = again.seen;
-                    control
-                        .observed
-                        .seen
-                        .retain(|sighting| is_itself(probe, sighting));
+                    control.observed.seen = sightings_of(probe, &again.seen);
                     control.kernel = Some(self.ask_kernel(probe)?);
                 }
                 controls.push(control);
@@ -289,10 +275,7 @@ impl<'a> Prober<'a> {
         let outbound = frame(link.far_mac, link.firewall_mac, ETHERTYPE_BARRIER, &number);
         near.send(&[outbound]).doing(|| "send a barrier back")?;
         await_barrier(far, inbox, number, deadline, &mut |packet| {
-            seen.push(Sighting {
-                place: Place::Wire(interface),
-                packet: Bytes(packet),
-            });
+            seen.push(sighting(Place::Wire(interface), packet));
         })
     }
 
@@ -301,23 +284,13 @@ impl<'a> Prober<'a> {
         let inbox = &mut self.inbox;
         for (interface, wire) in self.wires.iter().enumerate() {
             let place = Place::Wire(interface);
-            let mut keep = |packet| {
-                seen.push(Sighting {
-                    place,
-                    packet: Bytes(packet),
-                })
-            };
+            let mut keep = |packet| seen.push(sighting(place, packet));
             until_empty("read from the wire", || {
                 wire.receive(inbox, &mut keep, |_| {})
             })?;
         }
         for input in &self.inputs {
-            let mut keep = |packet| {
-                seen.push(Sighting {
-                    place: Place::Input,
-                    packet: Bytes(packet),
-                })
-            };
+            let mut keep = |packet| seen.push(sighting(Place::Input, packet));
             until_empty("read behind the input hook", || {
                 input.receive(inbox, &mut keep)
             })?;
@@ -408,11 +381,22 @@ fn vanished(probe: &Probe, evidence: &Evidence) -> bool {
             .any(|event| event.verdict == TraceVerdict::Drop)
 }
 
+fn sighting(place: Place, packet: Vec<u8>) -> Sighting {
+    Sighting {
+        place,
+        packet: Bytes(packet),
+    }
+}
+
+/// Where the probe itself was seen.
+fn sightings_of(probe: &Probe, seen: &[Sighting]) -> Vec<Sighting> {
+    seen.iter()
+        .filter(|sighting| is_itself(probe, sighting))
+        .cloned()
+        .collect()
+}
+
 fn is_itself(probe: &Probe, sighting: &Sighting) -> bool {
     Seen::parse(&sighting.packet.0)
         .is_some_and(|seen| relate(&probe.packet, &seen) == Relation::Itself)
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

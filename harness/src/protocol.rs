@@ -3,12 +3,12 @@
 //! Everything here is plain data. The plan says what to build, load and send; it never says what is
 //! expected. The records say what was observed; they never say what it means.
 
-use std::{fmt, net::IpAddr, path::PathBuf};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Instant};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use crate::bytes::Bytes;
+pub use crate::bytes::{Bytes, hex};
 use crate::packet::Packet;
 
 /// Version of this protocol; the agent refuses any other.
@@ -454,6 +454,12 @@ pub enum RouteAnswer {
         /// `ENETUNREACH` and `EHOSTUNREACH` the lack of a route (or of forwarding).
         code: i32,
     },
+}
+
+/// The time since an instant, as this protocol and the reports count it: in whole microseconds.
+#[must_use]
+pub fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Display for CommandFailure {

@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use firedrill_harness::protocol::{Bytes, CandidateSpec, Command, StagedFile};
+use firedrill_harness::protocol::{Bytes, CandidateSpec, Command, StagedFile, hex};
 use glob::{MatchOptions, Pattern};
 use sha2::{Digest, Sha256};
 
@@ -382,14 +382,6 @@ fn problem(path: &Path, error: &io::Error) -> PrepareError {
         path: path.to_owned(),
         why: error.to_string(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
