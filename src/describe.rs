@@ -30,37 +30,36 @@ pub fn probe(scenario: &Scenario, probe: &Probe) -> String {
 pub fn packet(packet: &Packet) -> String {
     let (source, destination) = (packet.source, packet.destination);
     match &packet.transport {
-        Transport::Tcp {
-            sport,
-            dport,
-            flags,
-        } => format!(
+        Transport::Tcp(tcp) => format!(
             "TCP {} -> {} {}",
-            endpoint(source, *sport),
-            endpoint(destination, *dport),
-            tcp_flags_text(TcpFlags(*flags))
+            endpoint(source, tcp.sport),
+            endpoint(destination, tcp.dport),
+            tcp_flags_text(TcpFlags(tcp.flags))
         ),
-        Transport::Udp { sport, dport } => {
+        Transport::Udp(udp) => {
             format!(
                 "UDP {} -> {}",
-                endpoint(source, *sport),
-                endpoint(destination, *dport)
+                endpoint(source, udp.sport),
+                endpoint(destination, udp.dport)
             )
         }
-        Transport::Icmp { kind, code, .. } => {
+        Transport::Icmp(icmp) => {
             let (protocol, family) = if source.is_ipv6() {
                 ("ICMPv6", Family::Ipv6)
             } else {
                 ("ICMP", Family::Ipv4)
             };
-            let name =
-                icmp_name(family, *kind).map_or_else(|| format!("type {kind}"), str::to_owned);
-            let code = if *code == 0 {
+            let name = icmp_name(family, icmp.kind)
+                .map_or_else(|| format!("type {}", icmp.kind), str::to_owned);
+            let code = if icmp.code == 0 {
                 String::new()
             } else {
-                format!(" code {code}")
+                format!(" code {}", icmp.code)
             };
             format!("{protocol} {source} -> {destination} {name}{code}")
+        }
+        Transport::Other { protocol, .. } => {
+            format!("protocol {protocol} {source} -> {destination}")
         }
     }
 }

@@ -7,11 +7,11 @@ use firedrill_harness::protocol::Blind;
 
 use crate::{
     dialect::nftables,
-    event::{ScenarioError, ScenarioRecord},
+    event::{CaseRecord, ScenarioError, ScenarioRecord},
     runner::{self, Options, Selected},
     scenario::{
-        Candidate, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface, Location,
-        PacketSpec, Party, RejectKind, Scenario, TcpFlags, TransportSpec,
+        Action, Candidate, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface,
+        Location, PacketSpec, Party, RejectKind, Scenario, Send, Step, TcpFlags,
     },
     verdict::Outcome,
 };
@@ -98,8 +98,9 @@ fn verdicts(record: &ScenarioRecord) -> Finding {
     let bad: Vec<String> = record
         .cases
         .iter()
-        .filter(|case| case.judgement.outcome != Outcome::Pass)
-        .map(|case| format!("{} was {}", case.case.expect, case.judgement.verdict))
+        .map(CaseRecord::telling)
+        .filter(|step| step.judgement.outcome != Outcome::Pass)
+        .map(|step| format!("{} was {}", step.expected, step.judgement.verdict))
         .collect();
     Finding {
         subject: "verdicts".to_owned(),
@@ -205,27 +206,30 @@ fn scenario() -> Scenario {
     let file = PathBuf::from("doctor");
     let outside = Ipv4Addr::new(192, 0, 2, 77);
     let inside = Ipv4Addr::new(192, 0, 2, 1);
+    let here = Location {
+        file: file.clone(),
+        line: 1,
+        column: 1,
+    };
     let case = |dport: u16, verdict: ExpectedVerdict| Case {
         name: format!("doctor :: outside -> firewall tcp/{dport} [ipv4]"),
-        at: Location {
-            file: file.clone(),
-            line: 1,
-            column: 1,
-        },
+        at: here.clone(),
         family: Family::Ipv4,
-        from: Party::Host(0),
-        to: Party::Firewall(0),
-        source: outside.into(),
-        destination: inside.into(),
-        packet: PacketSpec {
-            ttl: None,
-            transport: TransportSpec::Tcp {
-                sport: None,
-                dport,
-                flags: TcpFlags(2),
-            },
-        },
-        expect: Expectation { verdict, by: None },
+        steps: vec![Step {
+            text: format!("outside -> firewall tcp/{dport}"),
+            at: here.clone(),
+            action: Action::Send(Box::new(Send {
+                from: Party::Host(0),
+                to: Party::Firewall(0),
+                source: outside.into(),
+                destination: inside.into(),
+                packet: PacketSpec::tcp(dport, TcpFlags(2)),
+                connection: None,
+                repeat: None,
+                user: None,
+                expect: Expectation { verdict, by: None },
+            })),
+        }],
     };
     Scenario {
         id: "doctor".to_owned(),

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     exit::Exit,
-    scenario::{Case, Scenario},
+    scenario::{Case, Location, Scenario},
     verdict::{Judgement, Outcome},
 };
 
@@ -58,12 +58,65 @@ pub struct CandidateRecord {
 pub struct CaseRecord {
     /// The case.
     pub case: Case,
-    /// The packet, for people.
+    /// Each of its steps that has an expectation, in order. Never empty.
+    pub steps: Vec<StepRecord>,
+}
+
+/// Everything known of one step of a case.
+#[derive(Debug, Clone)]
+pub struct StepRecord {
+    /// In the scenario's words.
+    pub text: String,
+    /// Where it stands.
+    pub at: Location,
+    /// What was expected, in the scenario's words.
+    pub expected: String,
+    /// The packet, for people; the first of several.
     pub packet: String,
     /// The judgement.
     pub judgement: Judgement,
-    /// From sending to the last look, in microseconds.
+    /// From sending to the last look, in microseconds, of all its packets together.
     pub duration_us: u64,
+}
+
+impl CaseRecord {
+    /// The step that tells what became of the case: the first that did not pass, or the last.
+    ///
+    /// # Panics
+    ///
+    /// Where a record has no step, which no record has.
+    #[must_use]
+    pub fn telling(&self) -> &StepRecord {
+        &self.steps[self.telling_index()]
+    }
+
+    /// Its position in [`CaseRecord::steps`].
+    #[must_use]
+    pub fn telling_index(&self) -> usize {
+        self.steps
+            .iter()
+            .position(|step| step.judgement.outcome != Outcome::Pass)
+            .unwrap_or(self.steps.len() - 1)
+    }
+
+    /// What became of it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.telling().judgement.outcome
+    }
+
+    /// `step 2 of 3: reply syn-ack`, where there are several.
+    #[must_use]
+    pub fn telling_step(&self) -> Option<String> {
+        let (index, count) = (self.telling_index(), self.steps.len());
+        (count > 1).then(|| format!("{} of {count}: {}", index + 1, self.telling().text))
+    }
+
+    /// From sending to the last look, in microseconds.
+    #[must_use]
+    pub fn duration_us(&self) -> u64 {
+        self.steps.iter().map(|step| step.duration_us).sum()
+    }
 }
 
 /// Why a scenario could not be run.
@@ -103,7 +156,7 @@ impl ScenarioRecord {
     pub fn count(&self, outcome: Outcome) -> usize {
         self.cases
             .iter()
-            .filter(|case| case.judgement.outcome == outcome)
+            .filter(|case| case.outcome() == outcome)
             .count()
     }
 }

@@ -1,6 +1,7 @@
 //! firedrill drills a firewall before it is deployed.
 
 pub mod cli;
+mod collector;
 pub mod describe;
 pub mod dialect;
 pub mod doctor;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use firedrill_harness::{
     TRACE_TABLE,
-    packet::{Answer, Packet, Relation, Seen, relate},
+    packet::{Answer, Packet, Relation, relate_traced},
     protocol::{Trace, TraceEvent, TraceKind, TraceVerdict},
 };
 
@@ -58,14 +58,13 @@ pub fn runs<'a>(trace: &'a Trace, probe: &Packet, which: Traced) -> (bool, Vec<R
         let position = open.iter().position(|(id, _)| *id == event.id);
         let begins = match &event.packet {
             Some(packet) => {
-                let is_meant =
-                    Seen::parse(&packet.0).is_some_and(|seen| match relate(probe, &seen) {
-                        Relation::Itself => which == Traced::Probe,
-                        Relation::Answer(Answer::TcpReset | Answer::IcmpError { .. }) => {
-                            which == Traced::Error
-                        }
-                        Relation::Answer(Answer::Other) | Relation::Unrelated => false,
-                    });
+                let is_meant = match relate_traced(probe, &packet.0) {
+                    Relation::Itself => which == Traced::Probe,
+                    Relation::Answer(Answer::TcpReset | Answer::IcmpError { .. }) => {
+                        which == Traced::Error
+                    }
+                    Relation::Answer(Answer::Other) | Relation::Unrelated => false,
+                };
                 if is_meant {
                     meant.insert(event.id);
                 } else {

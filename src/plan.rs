@@ -1,19 +1,22 @@
 //! From a scenario to a plan: names become addresses, ports, and packets with an identity.
 
-use std::net::IpAddr;
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use firedrill_harness::{
     packet::{self, Packet, Transport},
     protocol::{
-        Command, InterfaceSpec, LabSpec, NeighbourSpec, Origin, Plan, Probe, RouteSpec, Task,
-        VERSION,
+        self as wire, Command, Conversation, Direction, InterfaceSpec, LabSpec, NeighbourSpec,
+        Origin, Plan, Probe, RouteSpec, Step as PlannedStep, Task, VERSION, Watch,
     },
 };
 use ipnet::IpNet;
 
 use crate::{
     dialect::Prepared,
-    scenario::{Case, Firewall, Party, Scenario, TransportSpec},
+    scenario::{Action, Case, Family, Firewall, PacketSpec, Party, Scenario, Send},
 };
 
 /// The upper half of the first probes' cookies: nothing that a real stack is likely to send.
@@ -26,19 +29,167 @@ const EPHEMERAL_PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 /// The usual TTL of a Linux host.
 const DEFAULT_TTL: u8 = 64;
 
-/// The plan for some cases of a scenario, in the order given. [`Probe::id`] is the position in
-/// `cases`.
+/// A plan, and what its probes are for.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// What [`Probe::id`] and `Reload::id` stand for.
+    pub places: Vec<Place>,
+}
+
+/// What a probe of a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Position in the cases that were planned.
+    pub case: usize,
+    /// Index into the steps of that case.
+    pub step: usize,
+}
+
+/// The plan for some cases of a scenario. Cases that may share a lab come first in it, each of the others
+/// has a fresh one; with `alone`, all have.
 #[must_use]
-pub fn plan(scenario: &Scenario, prepared: &Prepared, cases: &[&Case]) -> Plan {
-    let probes = (0_u32..)
-        .zip(cases)
-        .map(|(id, case)| Probe {
-            id,
-            from: origin(scenario, case.from),
-            packet: packet(case, id),
+pub fn plan(scenario: &Scenario, prepared: &Prepared, cases: &[&Case], alone: bool) -> Planned {
+    let mut planner = Planner {
+        scenario,
+        places: Vec::new(),
+    };
+    let isolated = isolated(cases, alone);
+    let mut order: Vec<usize> = (0..cases.len()).collect();
+    order.sort_by_key(|position| isolated[*position]);
+    let conversations = order
+        .into_iter()
+        .map(|position| Conversation {
+            isolated: isolated[position],
+            watch: watch(cases[position]),
+            steps: planner.steps(position, cases[position]),
         })
         .collect();
-    with_task(scenario, prepared, Task::Probe(probes))
+    Planned {
+        plan: with_task(scenario, prepared, Task::Drill(conversations)),
+        places: planner.places,
+    }
+}
+
+/// Which cases must not share a lab with others: those that the firewall might remember, that change
+/// it, or that look at what it remembers.
+fn isolated(cases: &[&Case], alone: bool) -> Vec<bool> {
+    let mut ports = HashSet::new();
+    let by_itself = |case: &Case| {
+        case.steps.iter().any(|step| match &step.action {
+            Action::Send(send) => send.repeat.is_some(),
+            Action::Wait(_) | Action::Reload(_) => true,
+        }) || !watch(case).is_nothing()
+    };
+    cases
+        .iter()
+        .map(|case| {
+            // Probes have ports of their own, unless the scenario chooses them; then connection tracking
+            // would take the second packet between the same ports for one of the first's connection.
+            let mine: HashSet<_> = case.sends().filter_map(chosen_ports).collect();
+            let taken = mine.iter().any(|ports_of| ports.contains(ports_of));
+            ports.extend(mine);
+            alone || taken || by_itself(case)
+        })
+        .collect()
+}
+
+/// The connection that a packet surely belongs to, where the scenario chooses its source port.
+fn chosen_ports(send: &Send) -> Option<(u8, IpAddr, IpAddr, u16, u16)> {
+    let packet = Packet::new(
+        send.source,
+        send.destination,
+        0,
+        send.packet.transport.clone(),
+    );
+    let (sport, dport) = packet.ports().filter(|_| !send.packet.free_port)?;
+    Some((
+        packet.protocol(),
+        send.source,
+        send.destination,
+        sport,
+        dport,
+    ))
+}
+
+/// What a case wants to know beside its packets.
+fn watch(_case: &Case) -> Watch {
+    Watch::default()
+}
+
+struct Planner<'a> {
+    scenario: &'a Scenario,
+    places: Vec<Place>,
+}
+
+impl Planner<'_> {
+    fn steps(&mut self, position: usize, case: &Case) -> Vec<PlannedStep> {
+        // The first probe of each connection of the case.
+        let mut opened: HashMap<usize, u32> = HashMap::new();
+        let mut steps = Vec::new();
+        for (index, step) in case.steps.iter().enumerate() {
+            let place = Place {
+                case: position,
+                step: index,
+            };
+            match &step.action {
+                Action::Send(send) => {
+                    let count = send.repeat.map_or(1, |repeat| repeat.count);
+                    let pause = send.repeat.and_then(|repeat| repeat.within);
+                    let pause = pause.map_or(0, |within| {
+                        let pause = within.as_micros() / u128::from(count);
+                        u64::try_from(pause).unwrap_or(u64::MAX)
+                    });
+                    for nth in 0..count {
+                        let id = self.place(place);
+                        let opener = match send.connection {
+                            Some(connection) => *opened.entry(connection.number).or_insert(id),
+                            None => id,
+                        };
+                        let pause_us = if nth == 0 { 0 } else { pause };
+                        let probe = self.probe(case, send, id, opener);
+                        steps.push(PlannedStep::Probe(Box::new(Probe { pause_us, ..probe })));
+                    }
+                }
+                Action::Wait(time) => {
+                    let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+                    steps.push(PlannedStep::Wait(us));
+                }
+                Action::Reload(_) => {}
+            }
+        }
+        steps
+    }
+
+    /// The next number, and what it is for.
+    fn place(&mut self, place: Place) -> u32 {
+        self.places.push(place);
+        // A scenario has at most some hundred thousand.
+        (self.places.len() - 1) as u32
+    }
+
+    /// A probe; its connection has the ports of the probe `opener`.
+    fn probe(&self, case: &Case, send: &Send, id: u32, opener: u32) -> Probe {
+        let reply = send.connection.is_some_and(|connection| connection.reply);
+        Probe {
+            id,
+            from: origin(self.scenario, send.from),
+            packet: packet(case.family, send, id, opener),
+            connection: send.connection.map(|connection| wire::Connection {
+                // The number of a step.
+                number: connection.number as u32,
+                direction: if reply {
+                    Direction::Reply
+                } else {
+                    Direction::Original
+                },
+            }),
+            pause_us: 0,
+            user: send.user.clone(),
+            mark: 0,
+        }
+    }
 }
 
 /// The plan for an interactive shell in a scenario's lab.
@@ -52,6 +203,7 @@ fn with_task(scenario: &Scenario, prepared: &Prepared, task: Task) -> Plan {
         version: VERSION,
         lab: lab(scenario),
         candidate: prepared.spec.clone(),
+        reloads: Vec::new(),
         task,
         blind: None,
     }
@@ -64,50 +216,42 @@ fn origin(scenario: &Scenario, from: Party) -> Origin {
     }
 }
 
-/// The packet of a case.
-fn packet(case: &Case, id: u32) -> Packet {
+/// The packet of a step. Its connection has the ports of the probe `opener`, the other way round in a
+/// reply.
+fn packet(family: Family, send: &Send, id: u32, opener: u32) -> Packet {
     // The low 16 bits are never zero: as an IPv4 identification, zero is filled in by the kernel.
     let cookie = ((COOKIE_BASE + id / 0xffff) << 16) | (id % 0xffff + 1);
-    let ports = u32::from(EPHEMERAL_PORTS.end() - EPHEMERAL_PORTS.start()) + 1;
-    let own_port = EPHEMERAL_PORTS.start() + (id % ports) as u16;
-    let (source, destination) = (case.source, case.destination);
-    let transport = match case.packet.transport {
-        TransportSpec::Tcp {
-            sport,
-            dport,
-            flags,
-        } => Transport::Tcp {
-            sport: sport.unwrap_or(own_port),
-            dport,
-            flags: flags.0,
-        },
-        TransportSpec::Udp { sport, dport } => Transport::Udp {
-            sport: sport.unwrap_or(own_port),
-            dport,
-        },
-        TransportSpec::Icmp { kind, code } => {
-            Transport::icmp(kind, code, cookie, source, destination)
-        }
-    };
+    let spec = &send.packet;
+    let mut transport = spec.transport.clone();
+    if spec.free_port {
+        let ports = u32::from(EPHEMERAL_PORTS.end() - EPHEMERAL_PORTS.start()) + 1;
+        transport.set_sport(EPHEMERAL_PORTS.start() + (opener % ports) as u16);
+    }
+    if send.connection.is_some_and(|connection| connection.reply) {
+        transport.turn();
+    }
     Packet {
-        source,
-        destination,
-        ttl: case.packet.ttl.unwrap_or_else(|| usual_ttl(case)),
+        source: send.source,
+        destination: send.destination,
+        ttl: spec.ttl.unwrap_or_else(|| usual_ttl(family, spec)),
         cookie,
+        ether: spec.ether.clone(),
+        ip: spec.ip.clone(),
+        cut: spec.cut.clone(),
         transport,
     }
 }
 
 /// The hop limit that the protocol asks for: neighbour discovery 255 (RFC 4861 section 3.1), multicast
 /// listener discovery 1 (RFC 2710 section 3, RFC 3810 section 5).
-fn usual_ttl(case: &Case) -> u8 {
-    match case.packet.transport {
-        TransportSpec::Icmp { kind, .. } if case.source.is_ipv6() => match kind {
+fn usual_ttl(family: Family, packet: &PacketSpec) -> u8 {
+    match &packet.transport {
+        Transport::Icmp(icmp) if family == Family::Ipv6 => match icmp.kind {
             kind if packet::is_neighbour_discovery(kind) => 255,
             130..=132 | 143 => 1,
             _ => DEFAULT_TTL,
         },
-        TransportSpec::Icmp { .. } | TransportSpec::Tcp { .. } | TransportSpec::Udp { .. } => {
+        Transport::Icmp(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Other { .. } => {
             DEFAULT_TTL
         }
     }
@@ -299,13 +443,19 @@ mod tests {
         let file = folder.path().join("x.yaml");
         let scenario = crate::scenario::parse(text, &file, "x").unwrap();
         let cases: Vec<&Case> = std::iter::repeat_n(&scenario.cases[0], 140_000).collect();
-        let plan = plan(&scenario, &nftables::literal("x.nft", ""), &cases);
-        let Task::Probe(probes) = plan.task else {
+        let planned = plan(&scenario, &nftables::literal("x.nft", ""), &cases, false);
+        let Task::Drill(conversations) = planned.plan.task else {
             unreachable!()
         };
-        let cookies: std::collections::BTreeSet<u32> =
-            probes.iter().map(|probe| probe.packet.cookie).collect();
-        assert_eq!(cookies.len(), probes.len());
+        let cookies: std::collections::BTreeSet<u32> = conversations
+            .iter()
+            .flat_map(|conversation| &conversation.steps)
+            .map(|step| match step {
+                PlannedStep::Probe(probe) => probe.packet.cookie,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(cookies.len(), cases.len());
         assert!(cookies.iter().all(|cookie| cookie & 0xffff != 0));
     }
 }

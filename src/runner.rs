@@ -11,19 +11,18 @@ use std::{
 };
 
 use firedrill_harness::{
-    launcher::{LaunchError, Session, embedded},
-    protocol::{Blind, CommandFailure, Loaded, Plan, Probe, Record, Task, micros},
+    launcher::embedded,
+    protocol::{Blind, CommandFailure, Plan, Record, micros},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    describe,
-    dialect::{self, Prepared, listing::Ruleset},
+    collector::{self, Collector},
+    dialect::{self, Prepared},
     event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
-    judge::{self, Setting},
-    plan,
+    plan::{self, Planned},
     scenario::{Candidate, Case, Scenario},
-    verdict::{Inconclusive, Judgement},
+    verdict::Inconclusive,
 };
 
 /// Some cases of a scenario, to be run.
@@ -123,19 +122,24 @@ pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRec
     match dialect::prepare(&firewall) {
         Ok(prepared) => run_prepared(selected, &prepared, options).await,
         Err(error) => {
-            let candidate = CandidateRecord {
-                path: firewall.candidate.path().to_owned(),
-                hash: String::new(),
-            };
             let error = ScenarioError::Input(error.to_string());
-            record(
-                selected,
-                candidate,
-                Collector::default(),
-                &[],
-                Some(error),
-                started,
-            )
+            let why = unreached(Some(&error));
+            let unreached = |case: &Case| CaseRecord {
+                case: case.clone(),
+                steps: collector::unreached(case, &why),
+            };
+            ScenarioRecord {
+                scenario: Arc::clone(&selected.scenario),
+                candidate: CandidateRecord {
+                    path: firewall.candidate.path().to_owned(),
+                    hash: String::new(),
+                },
+                cases: selected.cases().into_iter().map(unreached).collect(),
+                error: Some(error),
+                kernel: None,
+                output: String::new(),
+                duration_us: micros(started),
+            }
         }
     }
 }
@@ -149,76 +153,33 @@ pub async fn run_prepared(
     let started = Instant::now();
     let scenario = &selected.scenario;
     let cases = selected.cases();
-    let mut plan = plan::plan(scenario, prepared, &cases);
-    plan.blind = options.blind;
-    let mut collector = Collector::default();
-    let mut result = collector
-        .collect(scenario, &cases, &plan, prepared, options.record.is_some())
-        .await;
+    let mut planned = plan::plan(scenario, prepared, &cases, false);
+    planned.plan.blind = options.blind;
+    let all = std::slice::from_ref(prepared);
+    let mut collector = Collector::new(scenario, &cases, &planned, all, options.record.is_some());
+    let mut result = drill(&planned, &mut collector).await;
     if let Some(folder) = &options.record {
-        let written = write_recording(folder, &scenario.id, &plan, &collector.records);
+        let written = write_recording(folder, &scenario.id, &planned.plan, &collector.records);
         result = result.and(written.map_err(|error| {
             let folder = folder.display();
             ScenarioError::Input(format!("could not keep the evidence in {folder}: {error}"))
         }));
     }
-    let probes = match &plan.task {
-        Task::Probe(probes) => probes.as_slice(),
-        Task::Shell(_) => &[],
-    };
-    let candidate = CandidateRecord {
-        path: prepared.path.clone(),
-        hash: prepared.hash.clone(),
-    };
-    record(
-        selected,
-        candidate,
-        collector,
-        probes,
-        result.err(),
-        started,
-    )
-}
-
-/// Puts a scenario's record together; cases that were not reached are inconclusive.
-fn record(
-    selected: &Selected,
-    candidate: CandidateRecord,
-    collector: Collector,
-    probes: &[Probe],
-    error: Option<ScenarioError>,
-    started: Instant,
-) -> ScenarioRecord {
-    let scenario = &selected.scenario;
-    let mut judged = collector.judgements.into_iter();
-    let unreached = || {
-        let why = error
-            .as_ref()
-            .map_or("the run ended before this case", ScenarioError::message);
-        // The first line is enough here; the scenario's error has all of it.
-        let line = why.lines().next().unwrap_or_default().to_owned();
-        (judge::inconclusive(Inconclusive::Cut(line)), 0)
-    };
-    let cases = selected
-        .cases()
-        .into_iter()
-        .enumerate()
-        .map(|(position, case)| {
-            let (judgement, duration_us) = judged.next().unwrap_or_else(unreached);
-            CaseRecord {
-                case: case.clone(),
-                packet: probes
-                    .get(position)
-                    .map_or_else(String::new, |probe| describe::probe(scenario, probe)),
-                judgement,
-                duration_us,
-            }
-        })
-        .collect();
+    let error = result.err();
+    let unreached = unreached(error.as_ref());
+    let steps = |position| collector.steps(position, &unreached);
     ScenarioRecord {
         scenario: Arc::clone(scenario),
-        candidate,
-        cases,
+        candidate: CandidateRecord {
+            path: prepared.path.clone(),
+            hash: prepared.hash.clone(),
+        },
+        cases: (0..cases.len())
+            .map(|position| CaseRecord {
+                case: cases[position].clone(),
+                steps: steps(position),
+            })
+            .collect(),
         error,
         kernel: collector.kernel,
         output: collector.output,
@@ -226,106 +187,17 @@ fn record(
     }
 }
 
-/// Turns an agent's records into judgements.
-#[derive(Default)]
-struct Collector {
-    judgements: Vec<(Judgement, u64)>,
-    kernel: Option<String>,
-    output: String,
-    records: Vec<Record>,
+async fn drill(planned: &Planned, collector: &mut Collector<'_>) -> Result<(), ScenarioError> {
+    let mut session = embedded::start(&planned.plan)
+        .await
+        .map_err(|error| lab_error(&error))?;
+    collector.collect(&mut session).await
 }
 
-impl Collector {
-    async fn collect(
-        &mut self,
-        scenario: &Scenario,
-        cases: &[&Case],
-        plan: &Plan,
-        prepared: &Prepared,
-        keep: bool,
-    ) -> Result<(), ScenarioError> {
-        let lost = |error: LaunchError| lab_error(&error);
-        let mut session = embedded::start(plan).await.map_err(lost)?;
-        let (loaded, ruleset) = self.until_listed(&mut session, prepared, keep).await?;
-        let probes: &[Probe] = match &plan.task {
-            Task::Probe(probes) => probes,
-            Task::Shell(_) => &[],
-        };
-        loop {
-            let record = session.next().await.map_err(lost)?;
-            if keep {
-                self.records.push(record.clone());
-            }
-            match record {
-                Record::Evidence(evidence) => {
-                    let position = self.judgements.len();
-                    let (Some(case), Some(probe)) = (cases.get(position), probes.get(position))
-                    else {
-                        return Err(out_of_order());
-                    };
-                    if evidence.probe != probe.id {
-                        return Err(out_of_order());
-                    }
-                    let setting = Setting {
-                        lab: &plan.lab,
-                        loaded: &loaded,
-                        ruleset: &ruleset,
-                    };
-                    let judgement = judge::judge(scenario, case, probe, &evidence, setting);
-                    self.judgements.push((judgement, evidence.duration_us));
-                }
-                Record::Done { generation, .. } => {
-                    if self.judgements.len() != cases.len() {
-                        return Err(out_of_order());
-                    }
-                    // Somebody changed the rules while they were probed: nothing holds.
-                    if generation != loaded.generation_probed {
-                        for (judgement, _) in &mut self.judgements {
-                            *judgement = judge::inconclusive(Inconclusive::RulesetChanged);
-                        }
-                    }
-                    return Ok(());
-                }
-                Record::Broken(broken) => return Err(lab_error(&broken)),
-                Record::Refused(_)
-                | Record::LoadFailed(_)
-                | Record::Lab { .. }
-                | Record::Loaded(_)
-                | Record::Ruleset { .. } => return Err(out_of_order()),
-            }
-        }
-    }
-
-    /// Reads up to the listing of the loaded ruleset.
-    async fn until_listed(
-        &mut self,
-        session: &mut Session,
-        prepared: &Prepared,
-        keep: bool,
-    ) -> Result<(Loaded, Ruleset), ScenarioError> {
-        let mut loaded = None;
-        loop {
-            let record = session.next().await.map_err(|error| lab_error(&error))?;
-            if keep {
-                self.records.push(record.clone());
-            }
-            match record {
-                Record::Lab { kernel, .. } => self.kernel = Some(kernel),
-                Record::Loaded(record) => {
-                    self.output = prepared.translate(&record.output);
-                    loaded = Some(record);
-                }
-                Record::Ruleset { listing } => {
-                    let loaded = loaded.ok_or_else(out_of_order)?;
-                    return Ok((loaded, prepared.ruleset(&listing)));
-                }
-                Record::LoadFailed(failure) => return Err(load_failed(&failure, prepared)),
-                Record::Broken(broken) => return Err(lab_error(&broken)),
-                Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
-                Record::Evidence(_) | Record::Done { .. } => return Err(out_of_order()),
-            }
-        }
-    }
+/// Why a case was not reached. The first line is enough; the scenario's error has all of it.
+fn unreached(error: Option<&ScenarioError>) -> Inconclusive {
+    let why = error.map_or("the run ended before this case", ScenarioError::message);
+    Inconclusive::Cut(why.lines().next().unwrap_or_default().to_owned())
 }
 
 fn write_recording(
@@ -389,8 +261,4 @@ pub fn lab_error(error: &dyn std::error::Error) -> ScenarioError {
     ScenarioError::Lab(format!(
         "{error}\n(`firedrill doctor` says what is missing on this machine)"
     ))
-}
-
-fn out_of_order() -> ScenarioError {
-    ScenarioError::Lab("the sandbox sent its records in an impossible order".to_owned())
 }

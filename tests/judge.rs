@@ -19,7 +19,7 @@ use firedrill::{
     verdict::{Inconclusive, Judgement, Outcome, Verdict},
 };
 use firedrill_harness::protocol::{
-    Control, Evidence, Loaded, Plan, Probe, Record, RouteAnswer, Task,
+    Control, Evidence, Loaded, Plan, Probe, Record, RouteAnswer, Step, Task,
 };
 use proptest::prelude::*;
 use rstest::rstest;
@@ -46,8 +46,8 @@ impl Recording {
             match serde_json::from_str(line).unwrap() {
                 Record::Loaded(record) => loaded = Some(record),
                 Record::Ruleset { listing } => ruleset = Some(Ruleset::parse(&listing)),
-                Record::Evidence(record) => evidence.push(record),
-                Record::Lab { .. } | Record::Done { .. } => {}
+                Record::Evidence(record) => evidence.push(*record),
+                Record::Lab { .. } | Record::Sealed { .. } | Record::Done { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -60,10 +60,13 @@ impl Recording {
         }
     }
 
-    fn probes(&self) -> &[Probe] {
-        match &self.plan.task {
-            Task::Probe(probes) => probes,
-            Task::Shell(_) => &[],
+    fn probe(&self, number: usize) -> &Probe {
+        let Task::Drill(conversations) = &self.plan.task else {
+            panic!("the recording of a shell");
+        };
+        match conversations[number].steps.as_slice() {
+            [Step::Probe(probe)] => probe,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -73,8 +76,8 @@ impl Recording {
             loaded,
             ruleset: &self.ruleset,
         };
-        let probe = &self.probes()[number];
-        judge::judge(&self.scenario, self.case(number), probe, evidence, setting)
+        let sent = self.case(number).sends().next().unwrap();
+        judge::judge(&self.scenario, sent, self.probe(number), evidence, setting)
     }
 
     fn case(&self, number: usize) -> &Case {

@@ -14,17 +14,12 @@ use std::{
 use nix::{sys::utsname::uname, unistd::setsid};
 
 use crate::{
-    command,
+    candidate, command,
+    drill::Drill,
     error::Doing,
     lab::Lab,
-    netns::NetNs,
-    nftnetlink::{NftSocket, TraceSocket},
-    prober::{Prober, stay_on_this_cpu},
-    protocol::{
-        Blind, Broken, CandidateSpec, Command, CommandFailure, Loaded, OUTPUT_LIMIT, Plan, Probe,
-        Record, Task, VERSION, micros,
-    },
-    root,
+    nftnetlink::NftSocket,
+    protocol::{Broken, Command, Plan, Record, Task, VERSION, micros},
     sandbox::{self, Sandbox},
     sys,
 };
@@ -37,12 +32,6 @@ pub const CONTROL_FD: i32 = 3;
 
 /// The longest plan that is read, in bytes: hundreds of thousands of probes.
 const PLAN_LIMIT: u64 = 1 << 30;
-
-/// The most that is read of a ruleset's listing, in bytes: a million rules.
-const LISTING_LIMIT: usize = 256 << 20;
-
-/// Asked for the trace; the kernel caps it at `net.core.rmem_max`.
-const TRACE_BUFFER: usize = 16 << 20;
 
 /// Becomes the agent and does not return if this process was started as one; returns at once
 /// otherwise. To be called before anything else, while the process has a single thread.
@@ -79,17 +68,17 @@ fn main() -> i32 {
 
 /// The way out. A launcher that has gone away ends the agent by other means, so errors are not
 /// looked at.
-struct Records(BufWriter<File>);
+pub(crate) struct Records(BufWriter<File>);
 
 impl Records {
-    fn send(&mut self, record: &Record) {
+    pub(crate) fn send(&mut self, record: &Record) {
         if let Ok(mut line) = serde_json::to_vec(record) {
             line.push(b'\n');
             let _ = self.0.write_all(&line);
         }
     }
 
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         let _ = self.0.flush();
     }
 }
@@ -107,116 +96,35 @@ fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(),
         kernel: kernel_release(),
         elapsed_us: micros(started),
     });
-    let mut nft = lab.firewall.run(&world, NftSocket::open)?;
-    let Some(mut loaded) = load(&plan, &lab, &world, &mut nft, records)? else {
-        return Ok(());
-    };
+    candidate::stage(&plan.candidate)?;
+    plan.reloads.iter().try_for_each(candidate::stage)?;
     match &plan.task {
         Task::Shell(shell) => {
-            loaded.elapsed_us = micros(started);
-            records.send(&Record::Loaded(loaded));
+            let mut nft = lab.firewall.run(&world, NftSocket::open)?;
+            let load = || candidate::load(&plan.candidate, &mut nft, false, None);
+            match lab.firewall.run(&world, load)? {
+                Ok(loaded) => records.send(&Record::Loaded(loaded)),
+                Err(failure) => {
+                    records.send(&Record::LoadFailed(failure));
+                    return Ok(());
+                }
+            }
             records.flush();
             lab.firewall.enter()?;
             run_shell(shell)?;
-        }
-        Task::Probe(probes) => {
-            let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
-            nft.trace_everything(&names)?;
-            loaded.generation_probed = nft.generation()?;
-            loaded.elapsed_us = micros(started);
-            records.send(&Record::Loaded(loaded));
-            records.flush();
-            return drill(&plan, probes, &lab, &world, records, || {
-                Ok(Record::Done {
-                    generation: nft.generation()?,
-                    elapsed_us: micros(started),
-                })
+            records.send(&Record::Done {
+                elapsed_us: micros(started),
             });
+            Ok(())
         }
+        Task::Drill(conversations) => Drill {
+            plan: &plan,
+            world: &world,
+            records,
+            started,
+        }
+        .hold(conversations, lab),
     }
-    records.send(&Record::Done {
-        generation: nft.generation()?,
-        elapsed_us: micros(started),
-    });
-    Ok(())
-}
-
-/// Stages and loads the candidate; `None` if its own program refuses it, which is reported.
-fn load(
-    plan: &Plan,
-    lab: &Lab,
-    world: &NetNs,
-    nft: &mut NftSocket,
-    records: &mut Records,
-) -> Result<Option<Loaded>, Broken> {
-    stage(&plan.candidate)?;
-    let generation_before = nft.generation()?;
-    let output = match plan.blind {
-        Some(Blind::CandidateNotLoaded) => String::new(),
-        _ => match lab.firewall.run(world, || run_loaders(&plan.candidate))? {
-            Ok(output) => output,
-            Err(failure) => {
-                records.send(&Record::LoadFailed(failure));
-                return Ok(None);
-            }
-        },
-    };
-    let generation_after = nft.generation()?;
-    Ok(Some(Loaded {
-        generation_before,
-        generation_after,
-        generation_probed: generation_after,
-        output,
-        elapsed_us: 0,
-    }))
-}
-
-/// The control run, then every probe; `done` makes the last record.
-fn drill(
-    plan: &Plan,
-    probes: &[Probe],
-    lab: &Lab,
-    world: &NetNs,
-    records: &mut Records,
-    done: impl FnOnce() -> Result<Record, Broken>,
-) -> Result<(), Broken> {
-    // The listing is made by another process while the control run is under way.
-    let list = || command::start(&plan.candidate.list);
-    let listing = lab.firewall.run(world, list)?;
-    let control_lab = Lab::build(&plan.lab, world, NetNs::fresh(world)?, 1)?;
-    control_lab.set_sysctls(&plan.lab, world)??;
-    stay_on_this_cpu()?;
-    // Lives to the end: closing a packet socket waits for an RCU grace period, milliseconds each.
-    let mut control = Prober::open(&control_lab, world, probes, None, plan.blind)?;
-    let controls = control.control(probes)?;
-    let listing = match listing {
-        Ok(running) => running.finish(LISTING_LIMIT)?,
-        Err(failure) => Err(failure),
-    };
-    match listing {
-        Ok(output) => records.send(&Record::Ruleset {
-            listing: String::from_utf8_lossy(&output.stdout).into_owned(),
-        }),
-        Err(failure) => return Err(Broken::new("list the loaded ruleset", describe(&failure))),
-    }
-
-    let buffer = match plan.blind {
-        Some(Blind::TraceOverflow) => 0,
-        _ => TRACE_BUFFER,
-    };
-    let deaf = plan.blind == Some(Blind::TraceDeaf);
-    let listen = || TraceSocket::open(buffer, deaf);
-    let trace = lab.firewall.run(world, listen)?;
-    let mut prober = Prober::open(lab, world, probes, Some(trace), plan.blind)?;
-    for (probe, control) in probes.iter().zip(controls) {
-        let mut evidence = prober.probe(probe)?;
-        evidence.control = control;
-        records.send(&Record::Evidence(evidence));
-    }
-    records.send(&done()?);
-    // The launcher has its answer before the sockets close.
-    records.flush();
-    Ok(())
 }
 
 fn kernel_release() -> String {
@@ -249,7 +157,7 @@ fn read_plan(control: &OwnedFd) -> Result<Plan, Broken> {
 /// Makes sure that the standard streams lead nowhere else. A silent agent needs no terminal, so its
 /// candidate has none to read from; a shell's programs keep the user's for its job control.
 fn leave_terminal(task: &Task) -> Result<(), Broken> {
-    if let Task::Probe(_) = task {
+    if let Task::Drill(_) = task {
         setsid().doing(|| "leave the terminal")?;
     }
     for stream in 0..CONTROL_FD {
@@ -262,49 +170,10 @@ fn leave_terminal(task: &Task) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Puts the candidate's files into the private root.
-fn stage(candidate: &CandidateSpec) -> Result<(), Broken> {
-    for folder in &candidate.replaced {
-        root::cover_folder(folder)?;
-    }
-    for file in &candidate.files {
-        root::write_file(&file.path, &file.content.0, file.mode)?;
-    }
-    Ok(())
-}
-
-/// Runs the candidate's commands; what they printed, or the one that failed.
-fn run_loaders(candidate: &CandidateSpec) -> Result<Result<String, CommandFailure>, Broken> {
-    let mut printed = String::new();
-    for command in &candidate.load {
-        let finished = match command::start(command)? {
-            Ok(running) => running.finish(OUTPUT_LIMIT)?,
-            Err(failure) => Err(failure),
-        };
-        match finished {
-            Ok(output) => {
-                printed.push_str(&String::from_utf8_lossy(&output.stdout));
-                printed.push_str(&String::from_utf8_lossy(&output.stderr));
-            }
-            Err(failure) => return Ok(Err(failure)),
-        }
-    }
-    Ok(Ok(printed))
-}
-
 fn run_shell(shell: &Command) -> Result<(), Broken> {
     let doing = || format!("run {}", shell.argv.join(" "));
     let Some(mut prepared) = command::prepare(shell) else {
         return Err(Broken::new("read the plan", "a command without a program"));
     };
     prepared.status().map(drop).doing(doing)
-}
-
-fn describe(failure: &CommandFailure) -> String {
-    let said = failure.stderr.trim();
-    if said.is_empty() {
-        failure.to_string()
-    } else {
-        format!("{failure}: {said}")
-    }
 }

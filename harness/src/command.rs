@@ -28,6 +28,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Where programs are looked up inside the sandbox.
 pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Something to do again and again while a command runs, if anything.
+pub(crate) type Meanwhile<'a, 'b> = Option<&'a mut (dyn FnMut() -> Result<(), Broken> + 'b)>;
+
 /// What a command printed.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -101,10 +104,19 @@ pub(crate) fn start(command: &Command) -> Result<Result<Running, CommandFailure>
 impl Running {
     /// Waits for the end, reading what the command prints and keeping at most `limit` bytes of each
     /// stream. What it leaves running in the background is not waited for.
-    pub(crate) fn finish(mut self, limit: usize) -> Result<Result<Output, CommandFailure>, Broken> {
+    pub(crate) fn finish(self, limit: usize) -> Result<Result<Output, CommandFailure>, Broken> {
+        self.finish_while(limit, None)
+    }
+
+    /// As [`Running::finish`], and does something else again and again until then.
+    pub(crate) fn finish_while(
+        mut self,
+        limit: usize,
+        meanwhile: Meanwhile<'_, '_>,
+    ) -> Result<Result<Output, CommandFailure>, Broken> {
         let mut output = Output::default();
         let status = self
-            .watch(&mut output, limit)
+            .watch(&mut output, limit, meanwhile)
             .doing(|| format!("run `{}`", self.argv.join(" ")))?;
         match status {
             Some(status) if status.success() => Ok(Ok(output)),
@@ -119,7 +131,12 @@ impl Running {
     }
 
     /// The exit status, or `None` if patience ran out.
-    fn watch(&mut self, output: &mut Output, limit: usize) -> io::Result<Option<ExitStatus>> {
+    fn watch(
+        &mut self,
+        output: &mut Output,
+        limit: usize,
+        mut meanwhile: Meanwhile<'_, '_>,
+    ) -> io::Result<Option<ExitStatus>> {
         let ended = sys::pidfd(self.child.id())?;
         let (Some(mut stdout), Some(mut stderr)) =
             (self.child.stdout.take(), self.child.stderr.take())
@@ -143,7 +160,13 @@ impl Running {
             if stderr_open {
                 fds.push(PollFd::new(stderr.as_fd(), PollFlags::POLLIN));
             }
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let timeout = match &mut meanwhile {
+                Some(meanwhile) => {
+                    meanwhile().map_err(io::Error::other)?;
+                    PollTimeout::ZERO
+                }
+                None => PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX),
+            };
             match poll(&mut fds, timeout) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),

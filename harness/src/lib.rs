@@ -12,13 +12,17 @@ pub mod protocol;
 
 pub mod agent;
 mod bytes;
+mod candidate;
 mod command;
 mod confine;
+mod conversation;
+mod drill;
 mod error;
 mod kernel;
 mod lab;
 pub mod launcher;
 mod netlink;
+mod netlog;
 mod netns;
 mod nftnetlink;
 mod prober;

@@ -27,3 +27,9 @@ pub(crate) fn request<M: NetlinkSerializable>(message: M, flags: u16, sequence: 
     request.serialize(&mut bytes);
     bytes
 }
+
+/// What follows a message of this length; messages are aligned to four bytes.
+pub(crate) fn after(bytes: &[u8], length: u32) -> &[u8] {
+    let aligned = (length as usize).next_multiple_of(4).max(16);
+    bytes.get(aligned..).unwrap_or_default()
+}

@@ -40,6 +40,16 @@ impl NetNs {
         result
     }
 
+    /// As [`NetNs::run`], the other way round: does something in `home` while the thread is in this
+    /// namespace.
+    pub(crate) fn leave<T>(
+        &self,
+        home: &Self,
+        action: impl FnOnce() -> Result<T, Broken>,
+    ) -> Result<T, Broken> {
+        home.run(self, action)
+    }
+
     /// Moves this thread into the namespace.
     pub(crate) fn enter(&self) -> Result<(), Broken> {
         setns(self.0.as_fd(), CloneFlags::CLONE_NEWNET).doing(|| "enter a network namespace")

@@ -13,9 +13,10 @@ use netlink_packet_core::{
 use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
     nftables::{
-        ChainAttribute, ChainMessage, Cmp, DataAttribute, DevHookNumber, Expressions, GenAttribute,
-        GenMessage, Hook, HookNumber, Immediate, InetHookNumber, Meta, MetaKey, NfTablesMessage,
-        Operator, Register, RuleAttribute, RuleMessage, TableAttribute, TableFlags, TableMessage,
+        Bitwise, ChainAttribute, ChainMessage, Cmp, DataAttribute, DevHookNumber, Expressions,
+        GenAttribute, GenMessage, Hook, HookNumber, Immediate, InetHookNumber, Meta, MetaKey,
+        NfTablesMessage, Operator, Register, RuleAttribute, RuleMessage, TableAttribute,
+        TableFlags, TableMessage,
     },
     none::ControlMessage,
 };
@@ -100,6 +101,14 @@ impl NftSocket {
             .doing(|| "switch the nftables trace on")
     }
 
+    /// Adds chains behind connection tracking that make the trace say which state it gave a packet:
+    /// one per state, named `state-…`, with a rule that matches that state. Switches connection tracking
+    /// on.
+    pub(crate) fn trace_states(&mut self) -> Result<(), Broken> {
+        self.commit(state_batch())
+            .doing(|| "watch the state of connections")
+    }
+
     /// Sends a transaction and waits until each of its messages is acknowledged.
     fn commit(&mut self, messages: Vec<(NetfilterProtoFamily, NfTablesMessage)>) -> io::Result<()> {
         let border = |message| {
@@ -159,17 +168,11 @@ impl NftSocket {
         while !rest.is_empty() {
             let message =
                 NetlinkMessage::<NetfilterMessage>::deserialize(rest).map_err(io::Error::other)?;
-            rest = after(rest, message.header.length);
+            rest = netlink::after(rest, message.header.length);
             each(message.header.sequence_number, message.payload)?;
         }
         Ok(())
     }
-}
-
-/// What follows a message of this length; messages are aligned to four bytes.
-fn after(bytes: &[u8], length: u32) -> &[u8] {
-    let aligned = (length as usize).next_multiple_of(4).max(16);
-    bytes.get(aligned..).unwrap_or_default()
 }
 
 fn ingress_batch(interfaces: &[&str]) -> Vec<(NetfilterProtoFamily, NfTablesMessage)> {
@@ -199,6 +202,74 @@ fn inet_batch(hooks: &[(&str, InetHookNumber)]) -> Vec<(NetfilterProtoFamily, Nf
         .chain(chains)
         .map(|message| (NetfilterProtoFamily::Inet, message))
         .collect()
+}
+
+/// The states of connection tracking by their names in nft(8), and their bits in `ct state`
+/// (`NF_CT_STATE_BIT` and others, linux/netfilter/nf_conntrack_common.h).
+pub const STATES: [(&str, u32); 5] = [
+    ("invalid", 1),
+    ("established", 2),
+    ("related", 4),
+    ("new", 8),
+    ("untracked", 64),
+];
+
+/// How the chains of [`STATES`] begin, before the state.
+pub const STATE_CHAIN: &str = "state-";
+
+/// Behind connection tracking (`NF_IP_PRI_CONNTRACK`, linux/netfilter_ipv4.h).
+const BEHIND_CONNTRACK: i32 = -199;
+
+fn state_batch() -> Vec<(NetfilterProtoFamily, NfTablesMessage)> {
+    let hooks = [
+        ("", InetHookNumber::PreRouting),
+        ("-out", InetHookNumber::LocalOut),
+    ];
+    let chains = hooks.iter().flat_map(|(suffix, number)| {
+        STATES.iter().flat_map(move |(state, bit)| {
+            let name = format!("{STATE_CHAIN}{state}{suffix}");
+            let hook = vec![
+                Hook::Number(HookNumber::Inet(*number)),
+                Hook::Priority(BEHIND_CONNTRACK as u32),
+            ];
+            [chain(&name, hook), state_rule(&name, *bit)]
+        })
+    });
+    chains
+        .map(|message| (NetfilterProtoFamily::Inet, message))
+        .collect()
+}
+
+/// `ct state & BIT != 0`, and nothing else.
+fn state_rule(chain: &str, bit: u32) -> NfTablesMessage {
+    // `NFTA_CT_DREG` and `NFTA_CT_KEY`; `NFT_CT_STATE` and `NFT_REG_1`.
+    let ct = Expressions::Other {
+        expression_type: "ct".to_owned(),
+        attributes: vec![
+            DefaultNla::new(1, 1_u32.to_be_bytes().to_vec()),
+            DefaultNla::new(2, 0_u32.to_be_bytes().to_vec()),
+        ],
+    };
+    // Registers hold `ct state` in the byte order of the machine.
+    let masked = Expressions::Bitwise(vec![
+        Bitwise::SourceRegister(Register::Reg1),
+        Bitwise::DestinationRegister(Register::Reg1),
+        Bitwise::Length(4),
+        Bitwise::Mask(DataAttribute::Value(bit.to_ne_bytes().to_vec())),
+        Bitwise::Xor(DataAttribute::Value(vec![0; 4])),
+    ]);
+    let set = Expressions::Cmp(vec![
+        Cmp::SourceRegister(Register::Reg1),
+        Cmp::Op(Operator::NotEqual),
+        Cmp::Data(DataAttribute::Value(vec![0; 4])),
+    ]);
+    NfTablesMessage::NewRule(RuleMessage {
+        attributes: vec![
+            RuleAttribute::Table(TRACE_TABLE.to_owned()),
+            RuleAttribute::Chain(chain.to_owned()),
+            RuleAttribute::Expressions(vec![ct.into(), masked.into(), set.into()]),
+        ],
+    })
 }
 
 fn table() -> NfTablesMessage {
@@ -327,7 +398,7 @@ fn events(mut bytes: &[u8], events: &mut Vec<TraceEvent>) -> bool {
         let Ok(message) = NetlinkMessage::<NetfilterMessage>::deserialize(bytes) else {
             return false;
         };
-        bytes = after(bytes, message.header.length);
+        bytes = netlink::after(bytes, message.header.length);
         let NetlinkPayload::InnerMessage(message) = message.payload else {
             continue;
         };
@@ -355,6 +426,7 @@ mod attribute {
     pub const TRANSPORT_HEADER: u16 = 9;
     pub const IIF: u16 = 10;
     pub const OIF: u16 = 12;
+    pub const MARK: u16 = 14;
     pub const POLICY: u16 = 16;
 }
 
@@ -369,6 +441,7 @@ fn event(family: NetfilterProtoFamily, attributes: &[DefaultNla]) -> Option<Trac
         verdict: TraceVerdict::Continue,
         iif: None,
         oif: None,
+        mark: 0,
         packet: None,
     };
     let (mut network, mut transport, mut policy) = (None, Vec::new(), None);
@@ -395,6 +468,7 @@ fn event(family: NetfilterProtoFamily, attributes: &[DefaultNla]) -> Option<Trac
             attribute::TRANSPORT_HEADER => transport = value,
             attribute::IIF => event.iif = Some(be32(&value)?),
             attribute::OIF => event.oif = Some(be32(&value)?),
+            attribute::MARK => event.mark = be32(&value)?,
             attribute::POLICY => policy = Some(standard_verdict(be32(&value)? as i32)),
             _ => {}
         }

@@ -9,6 +9,7 @@ use std::{
     collections::BTreeSet,
     io,
     os::fd::AsFd,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -22,12 +23,13 @@ use crate::{
     error::Doing,
     kernel::Counters,
     lab::Lab,
+    netlog::LogSocket,
     netns::NetNs,
     nftnetlink::TraceSocket,
-    packet::{Relation, Seen, craft, protocol, relate},
+    packet::{Relation, Seen, pieces, protocol, relate},
     protocol::{
         Blind, Broken, Bytes, Control, Evidence, KernelAnswer, Observed, Origin, Place, Probe,
-        SendError, Sighting, Trace, TraceVerdict, micros,
+        Reloaded, SendError, Sighting, Trace, TraceVerdict, micros,
     },
     rtnetlink::RouteSocket,
     socket::{
@@ -46,6 +48,9 @@ const BARRIER_ROUNDS: u32 = 2;
 /// How many probes of a control run are on their way at once: few enough for every socket buffer.
 const CONTROL_WINDOW: usize = 32;
 
+/// Asked for the trace; the kernel caps it at `net.core.rmem_max`.
+const TRACE_BUFFER: usize = 16 << 20;
+
 /// How often a socket is read before it counts as flooded: many times what its buffer can hold.
 const MAX_READS: usize = 10_000;
 
@@ -59,10 +64,55 @@ pub(crate) struct Prober<'a> {
     output: OutputSocket,
     routes: RouteSocket,
     counters: Counters,
-    trace: Option<TraceSocket>,
+    senses: Senses,
     inbox: Inbox,
     barrier_number: u64,
     blind: Option<Blind>,
+}
+
+/// What else is listened to in the firewall's namespace.
+#[derive(Default)]
+pub(crate) struct Senses {
+    trace: Option<TraceSocket>,
+    log: Option<LogSocket>,
+}
+
+impl Senses {
+    /// Listens to the trace, and to these groups of the netfilter log, in the current namespace.
+    pub(crate) fn open(log_groups: &[u16], blind: Option<Blind>) -> Result<Self, Broken> {
+        let buffer = match blind {
+            Some(Blind::TraceOverflow) => 0,
+            _ => TRACE_BUFFER,
+        };
+        let deaf = blind == Some(Blind::TraceDeaf);
+        let log = match log_groups {
+            [] => None,
+            groups => Some(LogSocket::open(groups)?),
+        };
+        Ok(Self {
+            trace: Some(TraceSocket::open(buffer, deaf)?),
+            log,
+        })
+    }
+
+    /// Forgets what was heard before.
+    fn drain(&self) {
+        if let Some(trace) = &self.trace {
+            trace.drain(&mut Trace::default());
+        }
+        if let Some(log) = &self.log {
+            log.drain(&mut Vec::new());
+        }
+    }
+
+    fn hear(&self, evidence: &mut Evidence) {
+        if let Some(trace) = &self.trace {
+            trace.drain(&mut evidence.trace);
+        }
+        if let Some(log) = &self.log {
+            log.drain(&mut evidence.logged);
+        }
+    }
 }
 
 /// Keeps this thread on the CPU it is on: the order of packets holds per CPU.
@@ -76,12 +126,12 @@ pub(crate) fn stay_on_this_cpu() -> Result<(), Broken> {
 }
 
 impl<'a> Prober<'a> {
-    /// Opens every socket that `probes` need; `trace` listens in the firewall's namespace already.
+    /// Opens every socket that `probes` need; `senses` listen in the firewall's namespace already.
     pub(crate) fn open(
         lab: &'a Lab,
         world: &'a NetNs,
-        probes: &[Probe],
-        trace: Option<TraceSocket>,
+        probes: &[&Probe],
+        senses: Senses,
         blind: Option<Blind>,
     ) -> Result<Self, Broken> {
         let wires = lab
@@ -127,7 +177,7 @@ impl<'a> Prober<'a> {
             output,
             routes,
             counters,
-            trace,
+            senses,
             inbox: Inbox::new(),
             barrier_number: 0,
             blind,
@@ -143,14 +193,10 @@ impl<'a> Prober<'a> {
         };
         // What happened before this probe is not about it.
         self.drain(&mut Vec::new())?;
-        if let Some(trace) = &self.trace {
-            trace.drain(&mut Trace::default());
-        }
-        evidence.send_error = self.send(std::slice::from_ref(probe))?;
+        self.senses.drain();
+        evidence.send_error = self.send(&[probe])?;
         evidence.observed = self.observe(probe.from)?;
-        if let Some(trace) = &self.trace {
-            trace.drain(&mut evidence.trace);
-        }
+        self.senses.hear(&mut evidence);
         if vanished(probe, &evidence) {
             evidence.kernel = Some(self.ask_kernel(probe)?);
         }
@@ -158,8 +204,36 @@ impl<'a> Prober<'a> {
         Ok(evidence)
     }
 
+    /// Sends one more packet like this probe, and counts whether it came out.
+    pub(crate) fn pass_by(&mut self, probe: &Probe, reloaded: &mut Reloaded) -> Result<(), Broken> {
+        let mut probe = probe.clone();
+        probe.packet.renew(reloaded.sent);
+        self.drain(&mut Vec::new())?;
+        self.send(&[&probe])?;
+        let observed = self.observe(probe.from)?;
+        reloaded.sent += 1;
+        reloaded.barrier &= observed.barrier;
+        reloaded.passed += u32::from(!sightings_of(&probe, &observed.seen).is_empty());
+        Ok(())
+    }
+
+    /// Lets the sockets go. Closing a packet socket waits for an RCU grace period, milliseconds each,
+    /// so a thread of its own does it.
+    pub(crate) fn leave(self) {
+        let Self {
+            wires,
+            barriers,
+            inputs,
+            output,
+            routes,
+            senses,
+            ..
+        } = self;
+        thread::spawn(move || drop((wires, barriers, inputs, output, routes, senses)));
+    }
+
     /// Sends all probes in windows, and says of each whether and where it came out.
-    pub(crate) fn control(&mut self, probes: &[Probe]) -> Result<Vec<Control>, Broken> {
+    pub(crate) fn control(&mut self, probes: &[&Probe]) -> Result<Vec<Control>, Broken> {
         let mut controls = Vec::with_capacity(probes.len());
         for window in probes.chunks(CONTROL_WINDOW) {
             self.drain(&mut Vec::new())?;
@@ -176,7 +250,7 @@ impl<'a> Prober<'a> {
                 if control.observed.seen.is_empty() {
                     // Alone, so that the counters speak of this probe only.
                     self.counters = self.read_counters()?;
-                    self.send(std::slice::from_ref(probe))?;
+                    self.send(&[*probe])?;
                     let again = self.observe(probe.from)?;
                     control.observed.barrier &= again.barrier;
                     control.observed.seen = sightings_of(probe, &again.seen);
@@ -190,7 +264,7 @@ impl<'a> Prober<'a> {
 
     /// Sends probes in order; the error is that of the last one that could not be sent by the
     /// firewall itself.
-    fn send(&mut self, probes: &[Probe]) -> Result<Option<SendError>, Broken> {
+    fn send(&mut self, probes: &[&Probe]) -> Result<Option<SendError>, Broken> {
         let mut error = None;
         if self.blind == Some(Blind::ProbesNeverEnter) {
             return Ok(error);
@@ -205,19 +279,24 @@ impl<'a> Prober<'a> {
                     };
                     let frames: Vec<_> = run
                         .iter()
-                        .map(|probe| frame_to_firewall(link, &craft(&probe.packet)))
+                        .flat_map(|probe| {
+                            let pieces = pieces(&probe.packet).into_iter();
+                            pieces.map(|piece| frame_to_firewall(link, &probe.packet, &piece))
+                        })
                         .collect();
                     wire.send(&frames)
                         .doing(|| format!("send on the wire of {}", link.name))?;
                 }
                 Origin::Firewall => {
                     for probe in run {
-                        let bytes = craft(&probe.packet);
-                        if let Err(failed) = self.output.send(&bytes, probe.packet.destination) {
-                            error = Some(SendError {
-                                code: failed.raw_os_error().unwrap_or_default(),
-                                text: failed.to_string(),
-                            });
+                        for piece in pieces(&probe.packet) {
+                            if let Err(failed) = self.output.send(&piece, probe.packet.destination)
+                            {
+                                error = Some(SendError {
+                                    code: failed.raw_os_error().unwrap_or_default(),
+                                    text: failed.to_string(),
+                                });
+                            }
                         }
                     }
                 }

@@ -12,7 +12,7 @@ pub use crate::bytes::{Bytes, hex};
 use crate::packet::Packet;
 
 /// Version of this protocol; the agent refuses any other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything the agent needs for one scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Plan {
     pub lab: LabSpec,
     /// The configuration to load into the firewall's namespace.
     pub candidate: CandidateSpec,
+    /// Configurations that replace it later: [`Reload::candidate`] indexes this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reloads: Vec<CandidateSpec>,
     /// What to do once the candidate is loaded.
     pub task: Task,
     /// Takes one of the harness's senses away, to prove that no verdict survives it.
@@ -34,8 +37,9 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// Send these probes, one at a time and in this order, and report what became of each.
-    Probe(Vec<Probe>),
+    /// Hold these conversations, one after the other, and report what became of every probe. Those
+    /// that need a lab of their own come last.
+    Drill(Vec<Conversation>),
     /// Run this command in the firewall's namespace on the standard streams the agent inherited.
     Shell(Command),
 }
@@ -121,15 +125,113 @@ pub struct Command {
     pub env: Vec<(String, String)>,
 }
 
+/// Steps that follow each other in one lab.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// Whether it needs a lab of its own, with the candidate loaded anew: because it changes what the
+    /// firewall remembers, or must not find what others left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub isolated: bool,
+    /// What is watched beside the packets.
+    #[serde(default, skip_serializing_if = "Watch::is_nothing")]
+    pub watch: Watch,
+    /// What is done, in this order.
+    pub steps: Vec<Step>,
+}
+
+/// What is watched beside the packets; anything but nothing needs a lab of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Whether the trace shall say which state connection tracking gives every packet. This switches
+    /// connection tracking on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub state: bool,
+    /// Whether the ruleset is listed before the first and after every probe, with its counters and sets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listing: bool,
+    /// Groups of the netfilter log whose records are kept (`log group N`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_groups: Vec<u16>,
+}
+
+impl Watch {
+    /// Whether nothing is watched.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One step of a [`Conversation`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Send a packet.
+    Probe(Box<Probe>),
+    /// Let this many microseconds pass.
+    Wait(u64),
+    /// Load another configuration over the present one.
+    Reload(Reload),
+}
+
 /// One packet to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// Its number in the plan, from 0; evidence refers to it.
     pub id: u32,
-    /// Where it starts.
+    /// Where it starts, if nothing was translated before.
     pub from: Origin,
-    /// The packet.
+    /// The packet, as it is if nothing was translated before.
     pub packet: Packet,
+    /// Where it belongs, if others of its connection come before or after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+    /// Not before this many microseconds after the conversation's probe before it was sent: the pace that
+    /// the scenario asks for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pause_us: u64,
+    /// The user whose socket sends it (a name of the sandbox's `/etc/passwd`, or a number); root when
+    /// `None`. Only for probes of the firewall itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `SO_MARK` of the socket that sends it. Only for probes of the firewall itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mark: u32,
+}
+
+/// The place of a packet in a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Which connection of the conversation.
+    pub number: u32,
+    /// In which direction.
+    pub direction: Direction,
+}
+
+/// A direction of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// As its first packet.
+    Original,
+    /// From where the first packet arrived, as what it arrived as.
+    Reply,
+}
+
+/// A change of the configuration while conversations live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// Its number among the probes of the plan; [`Record::Reloaded`] refers to it.
+    pub id: u32,
+    /// Index into [`Plan::reloads`].
+    pub candidate: usize,
+    /// Sent again and again while the commands run, each time as a packet of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meanwhile: Option<Box<Probe>>,
+}
+
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 /// Where a probe starts.
@@ -194,10 +296,10 @@ impl std::str::FromStr for Blind {
     }
 }
 
-/// What the agent reports, in this order: [`Record::Lab`], [`Record::Loaded`], then evidence and one
-/// [`Record::Ruleset`], then [`Record::Done`]. [`Record::Broken`], [`Record::Refused`] and
-/// [`Record::LoadFailed`] end the stream wherever they stand; a stream that ends without any of the four
-/// was cut off.
+/// What the agent reports, in this order: [`Record::Lab`]; then, for each time that a configuration was
+/// loaded, [`Record::Loaded`], [`Record::Ruleset`], the evidence about it and [`Record::Sealed`]; then
+/// [`Record::Done`]. [`Record::Broken`], [`Record::Refused`] and [`Record::LoadFailed`] end the stream
+/// wherever they stand; a stream that ends without any of the four was cut off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
@@ -218,11 +320,16 @@ pub enum Record {
         listing: String,
     },
     /// What was observed of one probe.
-    Evidence(Evidence),
-    /// Every probe was reported.
-    Done {
+    Evidence(Box<Evidence>),
+    /// The last look at the configuration that the evidence since [`Record::Loaded`] is about.
+    Sealed {
         /// Generation of the nftables ruleset after the last probe.
         generation: u32,
+    },
+    /// Another configuration was loaded; [`Record::Loaded`] of it follows.
+    Reloaded(Reloaded),
+    /// Everything was reported.
+    Done {
         /// From the agent's start, in microseconds.
         elapsed_us: u64,
     },
@@ -232,9 +339,29 @@ pub enum Record {
     Broken(Broken),
 }
 
+/// What passed while another configuration was loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// [`Reload::id`].
+    pub id: u32,
+    /// How many packets were sent while the commands ran.
+    pub sent: u32,
+    /// How many of them came out.
+    pub passed: u32,
+    /// Whether every barrier behind them came back.
+    pub barrier: bool,
+    /// The packet in the same lab without a candidate.
+    pub control: Control,
+    /// How long the commands took, in microseconds.
+    pub duration_us: u64,
+}
+
 /// That and how the candidate was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
+    /// 0 for [`Plan::candidate`], from 1 for [`Plan::reloads`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub candidate: usize,
     /// Generation of the nftables ruleset before the first command. The kernel counts it up with
     /// every transaction, so a candidate that was loaded has changed it.
     pub generation_before: u32,
@@ -280,6 +407,12 @@ pub struct Broken {
 pub struct Evidence {
     /// [`Probe::id`].
     pub probe: u32,
+    /// What was sent, where the conversation made it differ from the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Sent>,
+    /// When it was sent, in microseconds after the conversation's first probe.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub at_us: u64,
     /// The system's error if the probe could not be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_error: Option<SendError>,
@@ -292,8 +425,34 @@ pub struct Evidence {
     pub kernel: Option<KernelAnswer>,
     /// The same probe in the same lab without the candidate.
     pub control: Control,
+    /// The ruleset after the probe, if [`Watch::listing`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<String>,
+    /// What the groups of [`Watch::log_groups`] were told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logged: Vec<Logged>,
     /// From sending to the last look, in microseconds.
     pub duration_us: u64,
+}
+
+/// A packet as the conversation made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Where it started.
+    pub from: Origin,
+    /// The packet.
+    pub packet: Packet,
+}
+
+/// A record of the netfilter log (linux/netfilter/nfnetlink_log.h).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logged {
+    /// The group it was sent to.
+    pub group: u16,
+    /// Its prefix.
+    pub prefix: String,
+    /// The packet's start, from its IP header on.
+    pub packet: Bytes,
 }
 
 /// Why a probe could not be sent.
@@ -378,6 +537,9 @@ pub struct TraceEvent {
     /// Output interface index, if the hook has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oif: Option<u32>,
+    /// The packet's mark behind this event, if it is not zero.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mark: u32,
     /// The start of the packet, on the first event of each base chain it enters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet: Option<Bytes>,

@@ -32,7 +32,7 @@ use crate::{
     error::Doing,
     netlink::{self, DATAGRAM_BYTES},
     netns::NetNs,
-    packet::{Packet, Transport},
+    packet::Packet,
     protocol::{Broken, RouteAnswer, RouteSpec},
 };
 
@@ -289,15 +289,12 @@ impl RouteSocket {
             RouteAttribute::Destination(packet.destination.into()),
             RouteAttribute::Source(packet.source.into()),
         ]);
-        match packet.transport {
-            Transport::Tcp { sport, dport, .. } | Transport::Udp { sport, dport } => {
-                message.attributes.extend([
-                    RouteAttribute::IpProto(packet.protocol()),
-                    RouteAttribute::Sport(sport),
-                    RouteAttribute::Dport(dport),
-                ]);
-            }
-            Transport::Icmp { .. } => {}
+        if let Some((sport, dport)) = packet.ports() {
+            message.attributes.extend([
+                RouteAttribute::IpProto(packet.protocol()),
+                RouteAttribute::Sport(sport),
+                RouteAttribute::Dport(dport),
+            ]);
         }
         if let Some(iif) = iif {
             message.attributes.push(RouteAttribute::Iif(iif));

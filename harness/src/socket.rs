@@ -11,12 +11,12 @@ use nix::{
     cmsg_space,
     errno::Errno,
     sys::socket::{
-        AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockProtocol,
-        SockType, SockaddrIn, SockaddrIn6, SockaddrStorage, recvmmsg, sendmmsg, sendto, socket,
+        AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn,
+        SockaddrIn6, SockaddrStorage, recvmmsg, sendmmsg, sendto, socket,
     },
 };
 
-use crate::{error::Doing, lab::Link, packet::protocol, protocol::Broken, sys};
+use crate::{error::Doing, lab::Link, packet::Packet, protocol::Broken, sys};
 
 /// An Ethernet header without tags: two addresses and the EtherType.
 const ETHERNET_HEADER: usize = 14;
@@ -28,8 +28,8 @@ const ETH_P_ALL: u16 = libc::ETH_P_ALL as u16;
 
 /// The longest packet that is read; the lab's links have an MTU of 1500.
 const FRAME_BYTES: usize = 2048;
-/// How much of a packet is kept: all headers and, in an error, those it quotes.
-const KEPT_BYTES: usize = 256;
+/// How much of a packet is kept: all of what the lab's links carry.
+const KEPT_BYTES: usize = 1500;
 /// How many packets one system call takes.
 const BATCH: usize = 32;
 /// Asked of the kernel, which caps it at `net.core.rmem_max`: room for more than a window of probes.
@@ -212,14 +212,37 @@ impl AsFd for PacketSocket {
     }
 }
 
-/// An Ethernet frame around an IP packet, from the far end of a link to the firewall.
-pub(crate) fn frame_to_firewall(link: &Link, packet: &[u8]) -> Vec<u8> {
-    let ethertype = if packet.first().is_some_and(|byte| byte >> 4 == 6) {
+/// An Ethernet frame around a packet or a piece of it, from the far end of a link to the firewall.
+pub(crate) fn frame_to_firewall(link: &Link, packet: &Packet, piece: &[u8]) -> Vec<u8> {
+    let ethertype = if packet.destination.is_ipv6() {
         ETHERTYPE_IPV6
     } else {
         ETHERTYPE_IPV4
     };
-    frame(link.firewall_mac, link.far_mac, ethertype, packet)
+    let ether = &packet.ether;
+    let ethertype = ether.ethertype.unwrap_or(ethertype);
+    let to = ether
+        .destination
+        .or_else(|| group_address(packet.destination));
+    let from = ether.source.unwrap_or(link.far_mac);
+    frame(to.unwrap_or(link.firewall_mac), from, ethertype, piece)
+}
+
+/// The group address that a broadcast or multicast packet is sent to (RFC 1112 section 6.4, RFC 2464
+/// section 7).
+fn group_address(destination: IpAddr) -> Option<[u8; 6]> {
+    match destination {
+        IpAddr::V4(all) if all.is_broadcast() => Some([0xff; 6]),
+        IpAddr::V4(group) if group.is_multicast() => {
+            let [_, b, c, d] = group.octets();
+            Some([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+        }
+        IpAddr::V6(group) if group.is_multicast() => {
+            let [.., a, b, c, d] = group.octets();
+            Some([0x33, 0x33, a, b, c, d])
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
 }
 
 /// An Ethernet frame.
@@ -244,12 +267,7 @@ impl InputSocket {
     /// Opens a socket for one IP protocol number in the current namespace.
     pub(crate) fn open(v6: bool, protocol: u8) -> Result<Self, Broken> {
         let open = || {
-            let family = if v6 {
-                AddressFamily::Inet6
-            } else {
-                AddressFamily::Inet
-            };
-            let fd = raw_socket(family, protocol)?;
+            let fd = sys::raw_socket(v6, protocol)?;
             sys::set_option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
             if v6 {
                 for option in [
@@ -296,9 +314,9 @@ impl OutputSocket {
         // IPPROTO_RAW: the caller brings the IP header, in both families (raw(7)).
         let raw = libc::IPPROTO_RAW as u8;
         Ok(Self {
-            v4: raw_socket(AddressFamily::Inet, raw).doing(|| "open a raw socket for output")?,
+            v4: sys::raw_socket(false, raw).doing(|| "open a raw socket for output")?,
             // A kernel without IPv6 has nothing to send.
-            v6: raw_socket(AddressFamily::Inet6, raw).ok(),
+            v6: sys::raw_socket(true, raw).ok(),
         })
     }
 
@@ -319,16 +337,4 @@ impl OutputSocket {
         }
         Ok(())
     }
-}
-
-fn raw_socket(family: AddressFamily, protocol: u8) -> io::Result<OwnedFd> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let protocol = match protocol {
-        protocol::TCP => SockProtocol::Tcp,
-        protocol::UDP => SockProtocol::Udp,
-        protocol::ICMP => SockProtocol::Icmp,
-        protocol::ICMPV6 => SockProtocol::IcmpV6,
-        _ => SockProtocol::Raw,
-    };
-    Ok(socket(family, SockType::Raw, flags, protocol)?)
 }

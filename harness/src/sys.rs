@@ -54,6 +54,19 @@ pub(crate) fn set_option(socket: &OwnedFd, level: i32, name: i32, value: i32) ->
     }
 }
 
+/// Opens a raw socket (raw(7)) for one IP protocol number.
+pub(crate) fn raw_socket(v6: bool, protocol: u8) -> io::Result<OwnedFd> {
+    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: the call takes integers and touches no memory.
+    let fd = unsafe { libc::socket(family, kind, libc::c_int::from(protocol)) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just returned this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// A descriptor that becomes readable when the process ends (pidfd_open(2)).
 pub(crate) fn pidfd(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: the call takes two integers and touches no memory of ours.

@@ -85,7 +85,9 @@ async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError>
             Record::Lab { .. }
             | Record::Loaded(_)
             | Record::Ruleset { .. }
-            | Record::Evidence(_) => {}
+            | Record::Evidence(_)
+            | Record::Sealed { .. }
+            | Record::Reloaded(_) => {}
         }
     }
 }

@@ -51,9 +51,9 @@ pub(super) fn may_reject(decider: &Decider) -> bool {
 pub(super) fn is_answered(probe: &Probe) -> bool {
     let v6 = probe.packet.source.is_ipv6();
     match &probe.packet.transport {
-        Transport::Tcp { flags, .. } => flags & tcp_flag::RST == 0,
-        Transport::Udp { .. } => true,
-        Transport::Icmp { kind, .. } => !packet::is_icmp_error(v6, *kind),
+        Transport::Tcp(tcp) => tcp.flags & tcp_flag::RST == 0,
+        Transport::Udp(_) | Transport::Other { .. } => true,
+        Transport::Icmp(icmp) => !packet::is_icmp_error(v6, icmp.kind),
     }
 }
 

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use crate::{
-    scenario::{Case, Expectation, ExpectedVerdict, Party, Scenario},
+    scenario::{Expectation, ExpectedVerdict, Party, Scenario, Send},
     verdict::{self, Decider, Outcome, RejectAnswer, Verdict},
 };
 
 /// The outcome, and in words why it is no pass.
 pub(super) fn compare(
     scenario: &Scenario,
-    case: &Case,
+    send: &Send,
     verdict: &Verdict,
     decider: Option<&Decider>,
 ) -> (Outcome, Option<String>) {
@@ -18,7 +18,7 @@ pub(super) fn compare(
     let Expectation {
         verdict: expected,
         by,
-    } = &case.expect;
+    } = &send.expect;
     match (expected, verdict) {
         (_, Verdict::Inconclusive(reason)) => {
             return (Outcome::Inconclusive, Some(reason.to_string()));
@@ -30,14 +30,14 @@ pub(super) fn compare(
             },
             Verdict::Accept(arrival),
         ) => {
-            let wanted = destination.unwrap_or(case.destination);
+            let wanted = destination.unwrap_or(send.destination);
             if arrival.destination != wanted {
                 return fail(format!(
                     "it arrived at {}, not at {wanted}",
                     arrival.destination
                 ));
             }
-            let place = place_of(scenario, case, wanted);
+            let place = place_of(scenario, send, wanted);
             if arrival.interface != place {
                 return fail(format!(
                     "it came out {}, not {}",
@@ -62,7 +62,7 @@ pub(super) fn compare(
         (
             ExpectedVerdict::Accept { .. } | ExpectedVerdict::Drop | ExpectedVerdict::Reject(_),
             Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_),
-        ) => return fail(format!("expected {}, but it was {verdict}", case.expect)),
+        ) => return fail(format!("expected {}, but it was {verdict}", send.expect)),
     }
     let Some(by) = by else {
         return (Outcome::Pass, None);
@@ -72,7 +72,7 @@ pub(super) fn compare(
         Some(true) => (Outcome::Pass, None),
         Some(false) => fail(format!(
             "expected {}, but the decision was by {actual}",
-            case.expect
+            send.expect
         )),
         None => (
             Outcome::Inconclusive,
@@ -111,7 +111,7 @@ fn is_by(decider: &Decider, by: &str) -> Option<bool> {
 }
 
 /// Where a packet to this address should come out: the interface's name, or `None` for the firewall.
-fn place_of(scenario: &Scenario, case: &Case, address: IpAddr) -> Option<String> {
+fn place_of(scenario: &Scenario, send: &Send, address: IpAddr) -> Option<String> {
     let interfaces = &scenario.firewall.interfaces;
     let own = interfaces
         .iter()
@@ -131,7 +131,7 @@ fn place_of(scenario: &Scenario, case: &Case, address: IpAddr) -> Option<String>
             .iter()
             .position(|interface| interface.addresses.iter().any(|net| net.contains(&address)))
     };
-    let planned = || match case.to {
+    let planned = || match send.to {
         Party::Host(host) => Some(scenario.hosts[host].behind),
         Party::Firewall(_) => None,
     };

@@ -20,7 +20,7 @@ use self::{
 use crate::{
     dialect::listing::Ruleset,
     path::{self, End, Traced},
-    scenario::{Case, Scenario},
+    scenario::{Expectation, Scenario, Send},
     verdict::{Arrival, Decider, Inconclusive, Judgement, KernelReason, Outcome, Verdict},
 };
 
@@ -37,23 +37,48 @@ pub struct Setting<'a> {
 
 /// `EPERM`: what sending returns when the output hook drops.
 const EPERM: i32 = 1;
-/// Judges one case.
+
+/// Judges one probe.
 #[must_use]
 pub fn judge(
     scenario: &Scenario,
-    case: &Case,
+    send: &Send,
     probe: &Probe,
     evidence: &Evidence,
     setting: Setting<'_>,
 ) -> Judgement {
     let (verdict, decider) = verdict(probe, evidence, setting);
-    let (outcome, reason) = compare(scenario, case, &verdict, decider.as_ref());
+    let (outcome, reason) = compare(scenario, send, &verdict, decider.as_ref());
     Judgement {
         verdict,
         decider,
         outcome,
         reason,
     }
+}
+
+/// A probe as it was sent, which is not as it was planned where a conversation made it so.
+#[must_use]
+pub fn as_sent(planned: &Probe, evidence: &Evidence) -> Probe {
+    let mut probe = planned.clone();
+    if let Some(sent) = &evidence.sent {
+        probe.from = sent.from;
+        probe.packet = sent.packet.clone();
+    }
+    probe
+}
+
+/// One judgement of all packets of a step.
+///
+/// # Panics
+///
+/// Where there are none.
+#[must_use]
+pub fn together(_expect: &Expectation, judgements: &[Judgement]) -> Judgement {
+    let telling = judgements
+        .iter()
+        .find(|judgement| judgement.outcome != Outcome::Pass);
+    telling.unwrap_or(&judgements[0]).clone()
 }
 
 /// A judgement without evidence.
@@ -70,10 +95,11 @@ pub fn inconclusive(reason: Inconclusive) -> Judgement {
 /// What the firewall did with a probe, and who decided.
 #[must_use]
 pub fn verdict(
-    probe: &Probe,
+    planned: &Probe,
     evidence: &Evidence,
     setting: Setting<'_>,
 ) -> (Verdict, Option<Decider>) {
+    let probe = &as_sent(planned, evidence);
     let unproven = |reason| (Verdict::Inconclusive(reason), None);
     if setting.loaded.generation_after == setting.loaded.generation_before {
         return unproven(Inconclusive::NotLoaded);
@@ -121,7 +147,7 @@ pub fn verdict(
             (Verdict::Accept(arrival), decider)
         }
         (None, Some(decider)) => {
-            let verdict = match path_works(probe, &evidence.control, setting.lab) {
+            let verdict = match path_works(planned, &evidence.control, setting.lab) {
                 Err(reason) => Verdict::Inconclusive(reason),
                 // The chain had thrown the probe away, so whatever came back was sent by its rule: a
                 // closed port answers only what was let in.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Reporter, Versions};
 use crate::{
-    event::{CaseRecord, Event, ScenarioRecord, Summary},
+    event::{CaseRecord, Event, ScenarioRecord, StepRecord, Summary},
     verdict::{Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict},
 };
 
@@ -45,13 +45,32 @@ struct JsonCandidate<'a> {
     sha256: &'a str,
 }
 
+/// What tells of the case is what tells of its telling step: the first that did not pass, or the last.
 #[derive(Serialize)]
 struct JsonCase<'a> {
     name: &'a str,
+    family: String,
+    #[serde(flatten)]
+    told: JsonStep<'a>,
+    duration_us: u64,
+    /// All steps of a conversation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<JsonNamedStep<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonNamedStep<'a> {
+    step: &'a str,
+    #[serde(flatten)]
+    told: JsonStep<'a>,
+    duration_us: u64,
+}
+
+#[derive(Serialize)]
+struct JsonStep<'a> {
     file: &'a Path,
     line: usize,
-    family: String,
-    expected: String,
+    expected: &'a str,
     verdict: String,
     outcome: Outcome,
     reason: Option<&'a str>,
@@ -61,7 +80,6 @@ struct JsonCase<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     arrival: Option<JsonArrival<'a>>,
     packet: &'a str,
-    duration_us: u64,
 }
 
 /// The deciding rule; a policy has no handle. Where it was written is known (`file`, `line`, `source`) or
@@ -228,6 +246,27 @@ fn rule<'a>(
 }
 
 fn case(record: &CaseRecord) -> JsonCase<'_> {
+    let steps = match record.steps.as_slice() {
+        [_] => &[],
+        several => several,
+    };
+    JsonCase {
+        name: &record.case.name,
+        family: record.case.family.to_string(),
+        told: step(record.telling()),
+        duration_us: record.duration_us(),
+        steps: steps
+            .iter()
+            .map(|record| JsonNamedStep {
+                step: &record.text,
+                told: step(record),
+                duration_us: record.duration_us,
+            })
+            .collect(),
+    }
+}
+
+fn step(record: &StepRecord) -> JsonStep<'_> {
     let judgement = &record.judgement;
     let (rule, kernel) = match &judgement.decider {
         Some(Decider::Rule(Rule {
@@ -261,12 +300,10 @@ fn case(record: &CaseRecord) -> JsonCase<'_> {
         }),
         Verdict::Drop | Verdict::Reject(_) | Verdict::Inconclusive(_) => None,
     };
-    JsonCase {
-        name: &record.case.name,
-        file: &record.case.at.file,
-        line: record.case.at.line,
-        family: record.case.family.to_string(),
-        expected: record.case.expect.to_string(),
+    JsonStep {
+        file: &record.at.file,
+        line: record.at.line,
+        expected: &record.expected,
         verdict: match &judgement.verdict {
             Verdict::Inconclusive(_) => judgement.verdict.word().to_owned(),
             Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_) => {
@@ -279,6 +316,5 @@ fn case(record: &CaseRecord) -> JsonCase<'_> {
         kernel,
         arrival,
         packet: &record.packet,
-        duration_us: record.duration_us,
     }
 }

@@ -64,7 +64,8 @@ fn suite(record: &ScenarioRecord) -> TestSuite {
 }
 
 fn test_case(record: &ScenarioRecord, case: &CaseRecord) -> TestCase {
-    let judgement = &case.judgement;
+    let step = case.telling();
+    let judgement = &step.judgement;
     let reason = judgement.reason.clone().unwrap_or_default();
     let status = match judgement.outcome {
         Outcome::Pass => TestCaseStatus::success(),
@@ -80,16 +81,19 @@ fn test_case(record: &ScenarioRecord, case: &CaseRecord) -> TestCase {
                 None => format!("by: {by}\n"),
             }
         });
+        let which = case
+            .telling_step()
+            .map_or_else(String::new, |step| format!("step: {step}\n"));
         let details = format!(
-            "{}\nexpected: {}\nactual: {}\n{by}packet: {}\n",
-            case.case.at, case.case.expect, judgement.verdict, case.packet
+            "{}\n{which}expected: {}\nactual: {}\n{by}packet: {}\n",
+            step.at, step.expected, judgement.verdict, step.packet
         );
         test.status.set_message(reason);
         test.status.set_type(judgement.outcome.word());
         test.status.set_description(details);
     }
     test.set_classname(record.scenario.id.as_str());
-    test.set_time(Duration::from_micros(case.duration_us));
+    test.set_time(Duration::from_micros(case.duration_us()));
     test.extra.insert(
         "file".into(),
         case.case.at.file.display().to_string().into(),

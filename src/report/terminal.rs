@@ -73,7 +73,7 @@ impl<W: Write> Terminal<W> {
         for line in record.output.lines() {
             writeln!(self.out, "    {}", clean(line))?;
         }
-        let bad = |case: &&CaseRecord| case.judgement.outcome != Outcome::Pass;
+        let bad = |case: &&CaseRecord| case.outcome() != Outcome::Pass;
         let mut any = false;
         for case in record.cases.iter().filter(bad) {
             writeln!(self.out)?;
@@ -84,7 +84,8 @@ impl<W: Write> Terminal<W> {
     }
 
     fn case(&mut self, record: &CaseRecord) -> io::Result<()> {
-        let judgement = &record.judgement;
+        let step = record.telling();
+        let judgement = &step.judgement;
         let head = match judgement.outcome {
             Outcome::Pass => self.paint(PASS, "pass"),
             Outcome::Fail => self.paint(FAIL, "FAIL"),
@@ -93,13 +94,16 @@ impl<W: Write> Terminal<W> {
         };
         let name = self.paint(STRONG, &clean(&record.case.name));
         writeln!(self.out, "{head} {name}")?;
-        writeln!(self.out, "  --> {}", clean(&record.case.at.to_string()))?;
-        self.fact("expected", &record.case.expect.to_string())?;
+        writeln!(self.out, "  --> {}", clean(&step.at.to_string()))?;
+        if let Some(which) = record.telling_step() {
+            self.fact("step", &which)?;
+        }
+        self.fact("expected", &step.expected)?;
         match &judgement.verdict {
             Verdict::Inconclusive(reason) => self.fact("because", &reason.to_string())?,
             verdict => {
                 self.fact("actual", &verdict.to_string())?;
-                let told = format!("expected {}, but it was {verdict}", record.case.expect);
+                let told = format!("expected {}, but it was {verdict}", step.expected);
                 if let Some(reason) = judgement.reason.as_ref().filter(|reason| **reason != told) {
                     self.fact("because", reason)?;
                 }
@@ -111,10 +115,10 @@ impl<W: Write> Terminal<W> {
                 self.fact("source", line)?;
             }
         }
-        if record.packet.is_empty() {
+        if step.packet.is_empty() {
             return Ok(());
         }
-        self.fact("packet", &record.packet)
+        self.fact("packet", &step.packet)
     }
 
     fn fact(&mut self, name: &str, value: &str) -> io::Result<()> {

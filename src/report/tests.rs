@@ -6,7 +6,9 @@ use insta::assert_snapshot;
 
 use super::{JUnit, Json, Reporter, Terminal, Versions};
 use crate::{
-    event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
+    event::{
+        CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, StepRecord, Summary,
+    },
     scenario::{self, Scenario},
     verdict::{
         Arrival, Chain, Decider, Inconclusive, Judgement, KernelReason, Origin, Outcome, Policy,
@@ -147,9 +149,14 @@ fn record(error: Option<ScenarioError>) -> ScenarioRecord {
         .zip(judgements())
         .map(|(case, judgement)| CaseRecord {
             case: case.clone(),
-            packet: format!("a packet to {}", case.destination),
-            judgement,
-            duration_us: 100,
+            steps: vec![StepRecord {
+                text: case.steps[0].text.clone(),
+                at: case.at.clone(),
+                expected: case.sends().next().unwrap().expect.to_string(),
+                packet: format!("a packet to {}", case.sends().next().unwrap().destination),
+                judgement,
+                duration_us: 100,
+            }],
         })
         .collect();
     ScenarioRecord {
@@ -168,9 +175,7 @@ fn record(error: Option<ScenarioError>) -> ScenarioRecord {
 
 fn events() -> Vec<Event> {
     let mut passing = record(None);
-    passing
-        .cases
-        .retain(|case| case.judgement.outcome == Outcome::Pass);
+    passing.cases.retain(|case| case.outcome() == Outcome::Pass);
     let mut refused = record(Some(ScenarioError::Input(
         "nft refuses the candidate web.nft (exit status 1)\nweb.nft:3:1-4: Error: syntax error"
             .into(),
@@ -230,7 +235,7 @@ fn a_terminal_is_not_made_to_obey_a_file() {
     let mut record = record(None);
     record.output = "\u{1b}]0;owned\u{7}warning\n".to_owned();
     for case in &mut record.cases {
-        case.packet = "\u{1b}[2J".to_owned();
+        case.steps[0].packet = "\u{1b}[2J".to_owned();
         case.case.name.push('\u{9b}');
     }
     record.error = Some(ScenarioError::Input("\u{1b}[31mred".to_owned()));

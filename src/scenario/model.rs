@@ -5,8 +5,10 @@ use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use firedrill_harness::packet;
 use ipnet::IpNet;
 
 /// One YAML file.
@@ -109,7 +111,7 @@ pub enum Party {
     Host(usize),
 }
 
-/// One expectation about one packet.
+/// What is told pass or fail: one expectation, or a conversation of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// The identity everywhere: `outage/app-server :: internet -> firewall tcp/443 [ipv4]`. Unique
@@ -119,18 +121,91 @@ pub struct Case {
     pub at: Location,
     /// The family of this case.
     pub family: Family,
+    /// What happens, in this order; one step unless it is a conversation. Never empty.
+    pub steps: Vec<Step>,
+}
+
+/// One thing that happens in a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// In the scenario's words: `internet -> firewall tcp/443`, `reply syn-ack`.
+    pub text: String,
+    /// Where it stands.
+    pub at: Location,
+    /// What happens.
+    pub action: Action,
+}
+
+/// What happens in a [`Step`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A packet is sent.
+    Send(Box<Send>),
+    /// Time passes.
+    Wait(Duration),
+    /// Another configuration is loaded over the present one.
+    Reload(Box<Reload>),
+}
+
+/// A packet, and what should become of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Send {
     /// Who sends. Never the same party as `to`.
     pub from: Party,
     /// Who should receive.
     pub to: Party,
-    /// The sender's address (of `family`).
+    /// The sender's address (of the case's family).
     pub source: IpAddr,
-    /// The receiver's address (of `family`).
+    /// The receiver's address (of the case's family).
     pub destination: IpAddr,
-    /// What is sent.
+    /// What is sent; as the packet that opened its connection would be, also in replies.
     pub packet: PacketSpec,
+    /// The connection that it belongs to, if others of it come before or after.
+    pub connection: Option<Connection>,
+    /// It is sent more than once.
+    pub repeat: Option<Repeat>,
+    /// `as:`, the user whose socket sends it; only from the firewall itself.
+    pub user: Option<String>,
     /// What the firewall should do.
     pub expect: Expectation,
+}
+
+/// The place of a packet in a connection of its case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// Which connection of the case, from 0.
+    pub number: usize,
+    /// Against the direction of its first packet.
+    pub reply: bool,
+}
+
+/// `repeat:`, a packet that is sent several times, each time as one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeat {
+    /// How often, at least twice.
+    pub count: u32,
+    /// Evenly spread over this time; one after the other without a pause when not given.
+    pub within: Option<Duration>,
+}
+
+/// `reload:`, a change of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// The configuration that is loaded.
+    pub candidate: Candidate,
+    /// Sent again and again while it is loaded, and what should become of each.
+    pub meanwhile: Option<Send>,
+}
+
+impl Case {
+    /// What is sent, in order.
+    pub fn sends(&self) -> impl Iterator<Item = &Send> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::Send(send) => Some(&**send),
+            Action::Reload(reload) => reload.meanwhile.as_ref(),
+            Action::Wait(_) => None,
+        })
+    }
 }
 
 /// A place in a file; line and column count from 1, columns in characters.
@@ -144,41 +219,21 @@ pub struct Location {
     pub column: usize,
 }
 
-/// The packet of a case, without its addresses.
+/// The packet of a step, without its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketSpec {
     /// IPv4 TTL or IPv6 hop limit; the usual value of the packet when not given.
     pub ttl: Option<u8>,
-    /// The transport header.
-    pub transport: TransportSpec,
-}
-
-/// The transport header of a packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TransportSpec {
-    /// TCP (RFC 9293).
-    Tcp {
-        /// Source port; one of our own, unique to the probe, when not given.
-        sport: Option<u16>,
-        /// Destination port.
-        dport: u16,
-        /// The control bits.
-        flags: TcpFlags,
-    },
-    /// UDP (RFC 768).
-    Udp {
-        /// Source port; one of our own, unique to the probe, when not given.
-        sport: Option<u16>,
-        /// Destination port.
-        dport: u16,
-    },
-    /// ICMP (RFC 792) for IPv4, ICMPv6 (RFC 4443) for IPv6.
-    Icmp {
-        /// The type's number in the family of the case.
-        kind: u8,
-        /// The code.
-        code: u8,
-    },
+    /// The source port is one of our own, unique to the probe; the one in `transport` means nothing.
+    pub free_port: bool,
+    /// The frame around it.
+    pub ether: packet::Ether,
+    /// The rest of the IP header.
+    pub ip: packet::Ip,
+    /// Whether all of it is sent, and in one piece.
+    pub cut: packet::Cut,
+    /// What it carries.
+    pub transport: packet::Transport,
 }
 
 /// The control bits of a TCP header (RFC 9293 section 3.1, RFC 3168 for ECE and CWR), as on the wire.
@@ -233,6 +288,58 @@ pub enum RejectKind {
     PolicyFail,
     /// ICMPv6 type 1 code 6 (reject route); IPv6 only.
     RejectRoute,
+}
+
+impl PacketSpec {
+    /// A packet of which only this is said.
+    #[must_use]
+    pub fn new(transport: packet::Transport) -> Self {
+        Self {
+            ttl: None,
+            free_port: false,
+            ether: packet::Ether::default(),
+            ip: packet::Ip::default(),
+            cut: packet::Cut::default(),
+            transport,
+        }
+    }
+
+    /// A segment to this port from one of our own.
+    #[must_use]
+    pub fn tcp(dport: u16, flags: TcpFlags) -> Self {
+        let header = packet::Tcp {
+            dport,
+            flags: flags.0,
+            ..packet::Tcp::default()
+        };
+        Self {
+            free_port: true,
+            ..Self::new(packet::Transport::Tcp(header))
+        }
+    }
+
+    /// A datagram to this port from one of our own.
+    #[must_use]
+    pub fn udp(dport: u16) -> Self {
+        let header = packet::Udp {
+            dport,
+            ..packet::Udp::default()
+        };
+        Self {
+            free_port: true,
+            ..Self::new(packet::Transport::Udp(header))
+        }
+    }
+
+    /// An ICMP or ICMPv6 message with what its type asks for.
+    #[must_use]
+    pub fn icmp(kind: u8, code: u8) -> Self {
+        Self::new(packet::Transport::Icmp(packet::Icmp {
+            kind,
+            code,
+            ..packet::Icmp::default()
+        }))
+    }
 }
 
 impl Candidate {

@@ -1,199 +1,42 @@
 //! From a [`Packet`] to its bytes, IP header first.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use pnet_packet::{
-    icmp, icmpv6,
-    ip::IpNextHeaderProtocol,
-    ipv4::{self, Ipv4Flags, MutableIpv4Packet},
-    ipv6::MutableIpv6Packet,
-    tcp::{self, MutableTcpPacket, TcpOption},
-    udp::{self, MutableUdpPacket},
-    util,
+use super::{
+    Packet, fragments,
+    ip::{self, body},
+    transport::transport,
 };
 
-use super::{Packet, Transport, tcp_flag};
-
-const IPV4_HEADER: usize = 20;
-const IPV6_HEADER: usize = 40;
-const TCP_HEADER: usize = 20;
-const UDP_HEADER: usize = 8;
-const ICMP_HEADER: usize = 8;
-/// Maximum segment size option (RFC 9293 section 3.2): kind, length, two bytes.
-const TCP_MSS_OPTION: usize = 4;
-
-/// The bytes of a packet, from its IP header on, with valid lengths and checksums.
-///
-/// The source and destination must be of one family; a packet with mixed families is crafted in the
-/// family of its destination from the unspecified address.
+/// The bytes of a packet as a whole, from its IP header on. Lengths and checksums are valid unless the
+/// packet says otherwise.
 #[must_use]
 pub fn craft(packet: &Packet) -> Vec<u8> {
-    match (packet.source, packet.destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => ipv4(packet, source, destination),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => ipv6(packet, source, destination),
-        (IpAddr::V6(_), IpAddr::V4(destination)) => {
-            ipv4(packet, Ipv4Addr::UNSPECIFIED, destination)
-        }
-        (IpAddr::V4(_), IpAddr::V6(destination)) => {
-            ipv6(packet, Ipv6Addr::UNSPECIFIED, destination)
-        }
-    }
-}
-
-fn ipv4(packet: &Packet, source: Ipv4Addr, destination: Ipv4Addr) -> Vec<u8> {
-    let payload = transport(packet, IpAddr::V4(source), IpAddr::V4(destination));
-    let mut bytes = vec![0; IPV4_HEADER + payload.len()];
-    let total = length(bytes.len());
-    if let Some(mut header) = MutableIpv4Packet::new(&mut bytes) {
-        header.set_version(4);
-        header.set_header_length(5);
-        header.set_total_length(total);
-        // The low 16 bits of the cookie: see `relation`.
-        header.set_identification(packet.cookie as u16);
-        header.set_flags(Ipv4Flags::DontFragment);
-        header.set_ttl(packet.ttl);
-        header.set_next_level_protocol(IpNextHeaderProtocol(packet.protocol()));
-        header.set_source(source);
-        header.set_destination(destination);
-        header.set_payload(&payload);
-        header.set_checksum(ipv4::checksum(&header.to_immutable()));
+    let body = body(packet, &transport(packet));
+    let mut bytes = ip::assemble(packet, &body, packet.ip.fragment.as_ref());
+    if let Some(length) = packet.cut.truncate {
+        bytes.truncate(usize::from(length));
     }
     bytes
 }
 
-fn ipv6(packet: &Packet, source: Ipv6Addr, destination: Ipv6Addr) -> Vec<u8> {
-    let payload = transport(packet, IpAddr::V6(source), IpAddr::V6(destination));
-    let mut bytes = vec![0; IPV6_HEADER + payload.len()];
-    if let Some(mut header) = MutableIpv6Packet::new(&mut bytes) {
-        header.set_version(6);
-        header.set_flow_label(packet.cookie & 0xf_ffff);
-        header.set_payload_length(length(payload.len()));
-        header.set_next_header(IpNextHeaderProtocol(packet.protocol()));
-        header.set_hop_limit(packet.ttl);
-        header.set_source(source);
-        header.set_destination(destination);
-        header.set_payload(&payload);
+/// What is sent of a packet: itself, or the fragments it is cut into, in the order of sending.
+#[must_use]
+pub fn pieces(packet: &Packet) -> Vec<Vec<u8>> {
+    match &packet.cut.pieces {
+        Some(pieces) => fragments::cut(packet, &body(packet, &transport(packet)), pieces),
+        None => vec![craft(packet)],
     }
-    bytes
-}
-
-fn transport(packet: &Packet, source: IpAddr, destination: IpAddr) -> Vec<u8> {
-    match &packet.transport {
-        Transport::Tcp {
-            sport,
-            dport,
-            flags,
-        } => tcp(packet.cookie, *sport, *dport, *flags, source, destination),
-        Transport::Udp { sport, dport } => udp(packet.cookie, *sport, *dport, source, destination),
-        Transport::Icmp {
-            kind,
-            code,
-            rest,
-            data,
-        } => {
-            let mut bytes = Vec::with_capacity(ICMP_HEADER + data.0.len());
-            bytes.extend_from_slice(&[*kind, *code, 0, 0]);
-            bytes.extend_from_slice(rest);
-            bytes.extend_from_slice(&data.0);
-            let sum = icmp_checksum(&bytes, source, destination).to_be_bytes();
-            bytes[2..4].copy_from_slice(&sum);
-            bytes
-        }
-    }
-}
-
-fn tcp(
-    cookie: u32,
-    sport: u16,
-    dport: u16,
-    flags: u8,
-    source: IpAddr,
-    destination: IpAddr,
-) -> Vec<u8> {
-    // A SYN without options is unlike any system's, and some rulesets refuse it.
-    let options = if flags & tcp_flag::SYN != 0 {
-        TCP_MSS_OPTION
-    } else {
-        0
-    };
-    let mut bytes = vec![0; TCP_HEADER + options];
-    if let Some(mut segment) = MutableTcpPacket::new(&mut bytes) {
-        segment.set_source(sport);
-        segment.set_destination(dport);
-        segment.set_sequence(cookie);
-        if flags & tcp_flag::ACK != 0 {
-            segment.set_acknowledgement(1);
-        }
-        segment.set_data_offset(((TCP_HEADER + options) / 4) as u8);
-        segment.set_flags(flags);
-        segment.set_window(64_240);
-        if options != 0 {
-            segment.set_options(&[TcpOption::mss(1220)]);
-        }
-        let view = segment.to_immutable();
-        let sum = match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                tcp::ipv4_checksum(&view, &source, &destination)
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                tcp::ipv6_checksum(&view, &source, &destination)
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => 0,
-        };
-        segment.set_checksum(sum);
-    }
-    bytes
-}
-
-fn udp(cookie: u32, sport: u16, dport: u16, source: IpAddr, destination: IpAddr) -> Vec<u8> {
-    let payload = Packet::mark(cookie);
-    let mut bytes = vec![0; UDP_HEADER + payload.len()];
-    let total = length(bytes.len());
-    if let Some(mut datagram) = MutableUdpPacket::new(&mut bytes) {
-        datagram.set_source(sport);
-        datagram.set_destination(dport);
-        datagram.set_length(total);
-        datagram.set_payload(&payload);
-        let view = datagram.to_immutable();
-        let sum = match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                udp::ipv4_checksum(&view, &source, &destination)
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                udp::ipv6_checksum(&view, &source, &destination)
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => 0,
-        };
-        // RFC 768: a computed checksum of zero is sent as all ones; zero means "none".
-        datagram.set_checksum(if sum == 0 { 0xffff } else { sum });
-    }
-    bytes
-}
-
-fn icmp_checksum(bytes: &[u8], source: IpAddr, destination: IpAddr) -> u16 {
-    match (source, destination) {
-        (IpAddr::V6(source), IpAddr::V6(destination)) => icmpv6::Icmpv6Packet::new(bytes)
-            .map_or(0, |message| {
-                icmpv6::checksum(&message, &source, &destination)
-            }),
-        (IpAddr::V4(_), _) | (_, IpAddr::V4(_)) => icmp::IcmpPacket::new(bytes).map_or_else(
-            || util::checksum(bytes, 1),
-            |message| icmp::checksum(&message),
-        ),
-    }
-}
-
-/// A length field. Probes are a few dozen bytes; what cannot be said in 16 bits is never crafted.
-fn length(bytes: usize) -> u16 {
-    u16::try_from(bytes).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use etherparse::{SlicedPacket, TransportSlice};
+    use pnet_packet::util;
     use rstest::rstest;
 
     use super::*;
+    use crate::packet::{Icmp, Tcp, Transport, Udp};
 
     fn addresses(family: u8) -> (IpAddr, IpAddr) {
         let (source, destination) = match family {
@@ -203,6 +46,11 @@ mod tests {
         (source.parse().unwrap(), destination.parse().unwrap())
     }
 
+    fn packet(family: u8, transport: Transport) -> Packet {
+        let (source, destination) = addresses(family);
+        Packet::new(source, destination, 0xfd00_0001, transport)
+    }
+
     /// The independent oracle is etherparse: it parses strictly and recomputes the checksums.
     #[rstest]
     fn a_tcp_segment_is_valid_to_an_independent_parser(
@@ -210,17 +58,15 @@ mod tests {
         #[values(0, 0x02, 0x12, 0x29, 0xff)] flags: u8,
     ) {
         let (source, destination) = addresses(family);
-        let bytes = craft(&Packet {
-            source,
-            destination,
-            ttl: 64,
-            cookie: 0xfd00_0001,
-            transport: Transport::Tcp {
+        let bytes = craft(&packet(
+            family,
+            Transport::Tcp(Tcp {
                 sport: 40_000,
                 dport: 443,
                 flags,
-            },
-        });
+                ..Tcp::default()
+            }),
+        ));
         let parsed = SlicedPacket::from_ip(&bytes).unwrap();
         let Some(TransportSlice::Tcp(tcp)) = parsed.transport else {
             panic!("not TCP")
@@ -243,16 +89,14 @@ mod tests {
     #[rstest]
     fn a_udp_datagram_is_valid_to_an_independent_parser(#[values(4, 6)] family: u8) {
         let (source, destination) = addresses(family);
-        let bytes = craft(&Packet {
-            source,
-            destination,
-            ttl: 7,
-            cookie: 0xfd00_0001,
-            transport: Transport::Udp {
+        let bytes = craft(&packet(
+            family,
+            Transport::Udp(Udp {
                 sport: 40_000,
                 dport: 53,
-            },
-        });
+                ..Udp::default()
+            }),
+        ));
         let parsed = SlicedPacket::from_ip(&bytes).unwrap();
         let Some(TransportSlice::Udp(udp)) = parsed.transport else {
             panic!("not UDP")
@@ -276,13 +120,11 @@ mod tests {
     fn every_icmp_type_is_valid_to_an_independent_parser(#[values(4, 6)] family: u8) {
         let (source, destination) = addresses(family);
         for kind in 0..=255 {
-            let bytes = craft(&Packet {
-                source,
-                destination,
-                ttl: 255,
-                cookie: 0xfd00_0001,
-                transport: Transport::icmp(kind, 0, 0xfd00_0001, source, destination),
-            });
+            let icmp = Icmp {
+                kind,
+                ..Icmp::default()
+            };
+            let bytes = craft(&packet(family, Transport::Icmp(icmp)));
             let parsed = SlicedPacket::from_ip(&bytes).unwrap();
             match parsed.transport {
                 Some(TransportSlice::Icmpv4(icmp)) => {

@@ -1,11 +1,13 @@
 //! How a packet that was seen relates to a probe.
 
-use super::{Packet, Seen, Transport, protocol, tcp_flag};
+use super::{
+    Packet, Payload, Seen, Transport, craft, model::MAGIC, protocol, seen::is_extension, tcp_flag,
+};
 
 /// What a seen packet is to a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
-    /// The probe itself, translated or not.
+    /// The probe itself, translated or not, or a fragment of it.
     Itself,
     /// Something that came back because of it.
     Answer(Answer),
@@ -31,12 +33,15 @@ pub enum Answer {
 
 /// Tells how `seen` relates to `probe`.
 ///
-/// The probe is recognised by its cookie where the protocol carries one, otherwise by its IPv4
-/// identification or IPv6 flow label and its ICMP type; addresses and ports may have been translated.
-/// An answer is recognised by the probe it quotes, or by the probe's addresses and ports, swapped.
+/// The probe is recognised by any of the places in which it carries its cookie; addresses and ports may have
+/// been translated, and a rule may have written over some of the places. A probe that leaves no place free
+/// is recognised by everything that neither translation nor forwarding changes. An answer is recognised by
+/// the probe it quotes, or by the probe's addresses and ports, swapped; it is never the probe, whatever it
+/// repeats of it.
 #[must_use]
 pub fn relate(probe: &Packet, seen: &Seen<'_>) -> Relation {
-    if is_probe(probe, seen) {
+    let reverse = is_reverse(probe, seen);
+    if !reverse && is_probe(probe, seen) {
         return Relation::Itself;
     }
     if let Some((kind, code, quotation)) = seen.icmp_error() {
@@ -50,7 +55,7 @@ pub fn relate(probe: &Packet, seen: &Seen<'_>) -> Relation {
             Relation::Unrelated
         };
     }
-    if !is_reverse(probe, seen) {
+    if !reverse {
         return Relation::Unrelated;
     }
     match seen.tcp_flags() {
@@ -59,48 +64,154 @@ pub fn relate(probe: &Packet, seen: &Seen<'_>) -> Relation {
     }
 }
 
-fn is_probe(probe: &Packet, seen: &Seen<'_>) -> bool {
-    if seen.protocol != probe.protocol() {
-        return false;
+/// As [`relate`], for the first bytes of a packet as the kernel's trace shows them.
+#[must_use]
+pub fn relate_traced(probe: &Packet, bytes: &[u8]) -> Relation {
+    match Seen::parse_traced(bytes, probe.protocol()) {
+        Some(seen) => relate(probe, &seen),
+        None => Relation::Unrelated,
     }
-    match &probe.transport {
-        Transport::Tcp { .. } => seen.payload.get(4..8) == Some(&probe.cookie.to_be_bytes()[..]),
-        Transport::Udp { .. } => seen.payload.get(8..16) == Some(&Packet::mark(probe.cookie)[..]),
-        Transport::Icmp {
-            kind, code, data, ..
-        } => {
-            let mark = Packet::mark(probe.cookie);
-            let by_content = if data.0.starts_with(&mark) {
-                seen.payload.get(8..16) == Some(&mark[..])
-            } else {
-                seen.identity == identity(probe)
-            };
-            seen.icmp() == Some((*kind, *code)) && by_content
+}
+
+impl Packet {
+    /// Whether it carries its cookie anywhere. One that does not can be told from others only where it is
+    /// alone.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.shows_identity() || self.sequence().is_some() || self.shows_mark()
+    }
+
+    /// Whether the IP header has the cookie as identification or flow label.
+    fn shows_identity(&self) -> bool {
+        if self.source.is_ipv6() {
+            self.ip.flow_label.is_none()
+        } else {
+            self.ip.id.is_none()
         }
     }
+
+    /// Whether what it carries begins or ends with the mark.
+    fn shows_mark(&self) -> bool {
+        match &self.transport {
+            Transport::Tcp(tcp) => has_mark(&tcp.payload, false),
+            Transport::Udp(udp) => has_mark(&udp.payload, true),
+            Transport::Other { payload, .. } => has_mark(payload, true),
+            Transport::Icmp(icmp) => icmp.data.is_none(),
+        }
+    }
+
+    /// Where the transport header has the cookie as a number of its own.
+    fn sequence(&self) -> Option<usize> {
+        match &self.transport {
+            Transport::Tcp(tcp) => tcp.seq.is_none().then_some(4),
+            Transport::Udp(_) | Transport::Icmp(_) | Transport::Other { .. } => None,
+        }
+    }
+}
+
+fn has_mark(payload: &Payload, usual: bool) -> bool {
+    match payload {
+        Payload::Usual => usual,
+        Payload::Is(_) => false,
+        Payload::Size(size) => *size >= 8,
+    }
+}
+
+/// Whether a packet is the probe, in its own direction.
+fn is_probe(probe: &Packet, seen: &Seen<'_>) -> bool {
+    if seen.protocol != probe.protocol() || seen.source.is_ipv6() != probe.source.is_ipv6() {
+        return false;
+    }
+    if let (Transport::Icmp(icmp), Some(kind_and_code)) = (&probe.transport, seen.icmp())
+        && kind_and_code != (icmp.kind, icmp.code)
+    {
+        return false;
+    }
+    // The kernel may answer with the question's flow label, but no firewall turns a segment into a reset.
+    if let (Transport::Tcp(tcp), Some(flags)) = (&probe.transport, seen.tcp_flags())
+        && (flags ^ tcp.flags) & tcp_flag::RST != 0
+    {
+        return false;
+    }
+    if !probe.is_marked() {
+        return same_content(probe, seen);
+    }
+    match mark_in(seen.payload) {
+        Some(cookie) if probe.shows_mark() => return cookie == probe.cookie,
+        Some(_) | None => {}
+    }
+    let sequence = probe.sequence().zip(seen.transport());
+    if let Some((at, transport)) = sequence
+        && transport.get(at..at + 4) == Some(&probe.cookie.to_be_bytes()[..])
+    {
+        return true;
+    }
+    if let Some(fragment) = seen.fragment
+        && probe.source.is_ipv6()
+        && fragment.id == fragment_id(probe)
+    {
+        return true;
+    }
+    probe.shows_identity() && seen.identity == identity(probe)
+}
+
+/// The cookie behind the first mark in these bytes.
+fn mark_in(bytes: &[u8]) -> Option<u32> {
+    let at = bytes.windows(MAGIC.len()).position(|four| four == MAGIC)?;
+    let cookie = bytes.get(at + MAGIC.len()..)?.first_chunk()?;
+    Some(u32::from_be_bytes(*cookie))
 }
 
 /// What [`Seen::identity`] shows of a crafted probe.
 fn identity(probe: &Packet) -> u32 {
     if probe.source.is_ipv6() {
-        probe.cookie & 0xf_ffff
+        probe.ip.flow_label.unwrap_or(probe.cookie & 0xf_ffff)
     } else {
-        probe.cookie & 0xffff
+        u32::from(probe.ip.id.unwrap_or(probe.cookie as u16))
+    }
+}
+
+fn fragment_id(probe: &Packet) -> u32 {
+    let claim = probe.ip.fragment.as_ref();
+    claim.and_then(|claim| claim.id).unwrap_or(probe.cookie)
+}
+
+/// Whether everything agrees that neither translation nor forwarding changes.
+fn same_content(probe: &Packet, seen: &Seen<'_>) -> bool {
+    let crafted = craft(probe);
+    let Some(own) = Seen::parse(&crafted) else {
+        return false;
+    };
+    let length = own.payload.len().min(seen.payload.len());
+    let changed = translated(own.protocol);
+    let same = own.payload.iter().zip(seen.payload).enumerate();
+    own.identity == seen.identity
+        && own.fragment.map(|part| part.offset) == seen.fragment.map(|part| part.offset)
+        && (length >= 8 || length == own.payload.len())
+        && same
+            .into_iter()
+            .all(|(at, (mine, theirs))| changed.contains(&at) || mine == theirs)
+}
+
+/// The places of a transport header that translation changes: ports, an echo's identifier, checksums.
+fn translated(protocol: u8) -> &'static [usize] {
+    match protocol {
+        protocol::TCP => &[0, 1, 2, 3, 16, 17],
+        protocol::UDP => &[0, 1, 2, 3, 6, 7],
+        protocol::ICMP | protocol::ICMPV6 => &[2, 3, 4, 5],
+        _ => &[],
     }
 }
 
 /// A quotation may be cut off before the cookie (RFC 792 asks for 8 bytes of payload only).
 fn same_flow(probe: &Packet, quoted: &Seen<'_>) -> bool {
-    let ports = match &probe.transport {
-        Transport::Tcp { sport, dport, .. } | Transport::Udp { sport, dport } => {
-            Some((*sport, *dport))
-        }
-        Transport::Icmp { .. } => return false,
+    let Some(ports) = probe.ports() else {
+        return false;
     };
     quoted.protocol == probe.protocol()
         && quoted.source == probe.source
         && quoted.destination == probe.destination
-        && quoted.ports() == ports
+        && quoted.ports() == Some(ports)
 }
 
 /// The kernel's trace shows the first 12 bytes of a quotation only: not a whole IP header, but the
@@ -108,16 +219,18 @@ fn same_flow(probe: &Packet, quoted: &Seen<'_>) -> bool {
 fn same_identity(probe: &Packet, quotation: &[u8]) -> bool {
     let protocol = probe.protocol();
     match (quotation, probe.source.is_ipv6()) {
-        ([0x45, _, _, _, high, low, _, _, _, carried, ..], false) => {
+        ([first, _, _, _, high, low, _, _, _, carried, ..], false) if first >> 4 == 4 => {
             u32::from(u16::from_be_bytes([*high, *low])) == identity(probe) && *carried == protocol
         }
         ([first, b, c, d, _, _, carried, ..], true) if first >> 4 == 6 => {
-            u32::from_be_bytes([0, b & 0x0f, *c, *d]) == identity(probe) && *carried == protocol
+            u32::from_be_bytes([0, b & 0x0f, *c, *d]) == identity(probe)
+                && (*carried == protocol || is_extension(*carried))
         }
         _ => false,
     }
 }
 
+/// Whether the ends are swapped, so that this is an answer, whatever it repeats of the probe.
 fn is_reverse(probe: &Packet, seen: &Seen<'_>) -> bool {
     if seen.protocol != probe.protocol()
         || seen.source != probe.destination
@@ -126,49 +239,67 @@ fn is_reverse(probe: &Packet, seen: &Seen<'_>) -> bool {
         return false;
     }
     match &probe.transport {
-        Transport::Tcp { sport, dport, .. } | Transport::Udp { sport, dport } => {
-            seen.ports() == Some((*dport, *sport))
+        Transport::Tcp(tcp) => {
+            let swapped = (tcp.dport, tcp.sport);
+            // Where both ends are one, only what is said tells the directions apart.
+            let one = probe.source == probe.destination && tcp.sport == tcp.dport;
+            seen.ports() == Some(swapped) && (!one || seen.tcp_flags() != Some(tcp.flags))
         }
-        Transport::Icmp { kind, .. } => {
+        Transport::Udp(udp) => {
+            let one = probe.source == probe.destination && udp.sport == udp.dport;
+            seen.ports() == Some((udp.dport, udp.sport)) && !one
+        }
+        Transport::Icmp(icmp) => {
             // The one pair of question and answer that a kernel gives by itself.
             let reply = match seen.protocol {
                 protocol::ICMPV6 => (128, 129),
                 _ => (8, 0),
             };
-            *kind == reply.0
+            icmp.kind == reply.0
                 && seen.icmp().is_some_and(|(kind, _)| kind == reply.1)
-                && seen.payload.get(8..16) == Some(&Packet::mark(probe.cookie)[..])
+                && (icmp.data.is_some() || mark_in(seen.payload) == Some(probe.cookie))
         }
+        Transport::Other { .. } => probe.source != probe.destination,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use rstest::rstest;
 
-    use super::{super::craft, *};
+    use super::*;
+    use crate::{
+        bytes::Bytes,
+        packet::{Icmp, Tcp, Udp},
+    };
 
     const V4: (&str, &str) = ("198.51.100.7", "192.0.2.10");
     const V6: (&str, &str) = ("2001:db8:ffff::7", "2001:db8::10");
 
     fn packet((source, destination): (&str, &str), cookie: u32, transport: Transport) -> Packet {
-        Packet {
-            source: source.parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            ttl: 64,
-            cookie,
-            transport,
-        }
+        let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
+        Packet::new(source, destination, cookie, transport)
+    }
+
+    fn tcp(sport: u16, dport: u16, flags: u8) -> Transport {
+        Transport::Tcp(Tcp {
+            sport,
+            dport,
+            flags,
+            ..Tcp::default()
+        })
+    }
+
+    fn udp(sport: u16, dport: u16) -> Transport {
+        Transport::Udp(Udp {
+            sport,
+            dport,
+            ..Udp::default()
+        })
     }
 
     fn syn() -> Transport {
-        Transport::Tcp {
-            sport: 40_000,
-            dport: 443,
-            flags: tcp_flag::SYN,
-        }
+        tcp(40_000, 443, tcp_flag::SYN)
     }
 
     fn relation(probe: &Packet, bytes: &[u8]) -> Relation {
@@ -177,19 +308,15 @@ mod tests {
 
     #[rstest]
     #[case::tcp(syn())]
-    #[case::udp(Transport::Udp { sport: 40_000, dport: 53 })]
+    #[case::udp(udp(40_000, 53))]
     fn a_probe_is_recognised_after_translation(
         #[case] transport: Transport,
         #[values(V4, V6)] ends: (&str, &str),
     ) {
         let probe = packet(ends, 0xfd00_0001, transport.clone());
         let translated = match transport {
-            Transport::Tcp { flags, .. } => Transport::Tcp {
-                sport: 1,
-                dport: 2,
-                flags,
-            },
-            _ => Transport::Udp { sport: 1, dport: 2 },
+            Transport::Tcp(_) => tcp(1, 2, tcp_flag::SYN),
+            _ => udp(1, 2),
         };
         let seen = craft(&packet((ends.1, ends.0), 0xfd00_0001, translated));
         assert_eq!(relation(&probe, &seen), Relation::Itself);
@@ -205,13 +332,11 @@ mod tests {
     #[rstest]
     fn every_icmp_type_is_recognised_as_itself(#[values(V4, V6)] ends: (&str, &str)) {
         for kind in 0..=255 {
-            let source: IpAddr = ends.0.parse().unwrap();
-            let destination: IpAddr = ends.1.parse().unwrap();
-            let probe = packet(
-                ends,
-                0xfd00_0001,
-                Transport::icmp(kind, 0, 0xfd00_0001, source, destination),
-            );
+            let icmp = Icmp {
+                kind,
+                ..Icmp::default()
+            };
+            let probe = packet(ends, 0xfd00_0001, Transport::Icmp(icmp));
             assert_eq!(
                 relation(&probe, &craft(&probe)),
                 Relation::Itself,
@@ -226,11 +351,7 @@ mod tests {
         let reset = craft(&packet(
             (V4.1, V4.0),
             0,
-            Transport::Tcp {
-                sport: 443,
-                dport: 40_000,
-                flags: tcp_flag::RST | tcp_flag::ACK,
-            },
+            tcp(443, 40_000, tcp_flag::RST | tcp_flag::ACK),
         ));
         assert_eq!(relation(&probe, &reset), Relation::Answer(Answer::TcpReset));
     }
@@ -238,15 +359,7 @@ mod tests {
     #[test]
     fn a_reset_of_another_connection_is_unrelated() {
         let probe = packet(V4, 0xfd00_0001, syn());
-        let reset = craft(&packet(
-            (V4.1, V4.0),
-            0,
-            Transport::Tcp {
-                sport: 443,
-                dport: 40_001,
-                flags: tcp_flag::RST,
-            },
-        ));
+        let reset = craft(&packet((V4.1, V4.0), 0, tcp(443, 40_001, tcp_flag::RST)));
         assert_eq!(relation(&probe, &reset), Relation::Unrelated);
     }
 
@@ -259,14 +372,7 @@ mod tests {
         #[case] code: u8,
         #[values(-8, 8, 16, 100)] quoted: i32,
     ) {
-        let probe = packet(
-            ends,
-            0xfd00_0001,
-            Transport::Udp {
-                sport: 40_000,
-                dport: 53,
-            },
-        );
+        let probe = packet(ends, 0xfd00_0001, udp(40_000, 53));
         let mut quotation = craft(&probe);
         // -8: what the kernel's trace shows.
         let header = if probe.source.is_ipv6() { 40 } else { 20 };
@@ -275,12 +381,13 @@ mod tests {
         let error = craft(&packet(
             (ends.1, ends.0),
             7,
-            Transport::Icmp {
+            Transport::Icmp(Icmp {
                 kind,
                 code,
-                rest: [0; 4],
-                data: crate::bytes::Bytes(quotation),
-            },
+                rest: Some([0; 4]),
+                data: Some(Bytes(quotation)),
+                checksum: None,
+            }),
         ));
         assert_eq!(
             relation(&probe, &error),

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
+use firedrill_harness::packet::Transport;
+
 use super::{
     super::{
-        Case, Family, PacketSpec, TransportSpec,
+        Action, Case, Family, Send, Step,
         source::Span,
         words::{family_name, quote},
     },
     Reader,
     address::family_names,
     ends::World,
-    service::{Probe, Transport},
+    service::Probe,
     tests::TestDraft,
 };
 
@@ -78,26 +80,34 @@ impl Reader<'_> {
         }
         let at = self.sources.location(test.at);
         for (probe, family) in sent {
-            let (Some(transport), Some(source), Some(destination)) = (
-                probe.transport.in_family(family),
+            let (Some(packet), Some(source), Some(destination)) = (
+                probe.in_family(family),
                 expander.world.address(test.ends.from, family),
                 expander.world.address(test.ends.to, family),
             ) else {
                 continue;
             };
-            expander.cases.push(Case {
-                name: format!("{} :: {} [{family}]", expander.id, test.text(probe)),
-                at: at.clone(),
-                family,
+            let text = test.text(probe);
+            let send = Send {
                 from: test.ends.from,
                 to: test.ends.to,
                 source,
                 destination,
-                packet: PacketSpec {
-                    ttl: probe.ttl,
-                    transport,
-                },
+                packet,
+                connection: None,
+                repeat: None,
+                user: None,
                 expect: test.outcome.expectation.clone(),
+            };
+            expander.cases.push(Case {
+                name: format!("{} :: {text} [{family}]", expander.id),
+                at: at.clone(),
+                family,
+                steps: vec![Step {
+                    text,
+                    at: at.clone(),
+                    action: Action::Send(Box::new(send)),
+                }],
             });
         }
     }
@@ -122,7 +132,7 @@ impl Reader<'_> {
         }
         let mut sent = Vec::new();
         for probe in &test.probes {
-            let exists = |family: &Family| probe.transport.in_family(*family).is_some();
+            let exists = |family: &Family| probe.in_family(*family).is_some();
             let mine: Vec<Family> = families.iter().copied().filter(exists).collect();
             if mine.is_empty() {
                 let here = family_names(&families);
@@ -131,8 +141,7 @@ impl Reader<'_> {
                     .label(format!("this test can only be made with {here}"));
                 return None;
             }
-            if let Transport::Icmp(icmp) = &probe.transport
-                && let Some(at) = icmp.ambiguous
+            if let Some(at) = probe.icmp.as_ref().and_then(|icmp| icmp.ambiguous)
                 && mine.len() > 1
             {
                 self.problem(
@@ -150,9 +159,9 @@ impl Reader<'_> {
     /// Reports an outcome that one of the packets cannot have.
     fn check_outcome(&mut self, test: &TestDraft, sent: &[Sent<'_>]) {
         if let Some(at) = test.outcome.tcp_reset {
-            let other = sent.iter().find(|(probe, _)| {
-                !matches!(probe.transport, Transport::Any(TransportSpec::Tcp { .. }))
-            });
+            let other = sent
+                .iter()
+                .find(|(probe, _)| !matches!(probe.packet.transport, Transport::Tcp(_)));
             if let Some((probe, _)) = other {
                 let message = format!("only TCP can be rejected with {}", quote("tcp-reset"));
                 self.problem(at, message)

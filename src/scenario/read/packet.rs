@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
+use firedrill_harness::packet::{Tcp, Transport, Udp};
+
 use super::{
     super::{
-        Family, TcpFlags, TransportSpec, shape,
+        Family, PacketSpec, TcpFlags, shape,
         tree::Kind,
         words::{self, quote},
     },
     Reader,
     fields::{Fields, Value},
-    service::{Probe, SYN, Transport},
+    service::{Probe, SYN},
 };
 
 impl Reader<'_> {
@@ -21,28 +23,23 @@ impl Reader<'_> {
             None => Some(None),
         };
         let (protocol, header) = self.either(&fields)?;
-        let (mut text, transport) = match protocol {
+        let probe = match protocol {
             "tcp" => self.tcp(header),
             "udp" => self.udp(header),
             "icmp" => self.icmp_header(header, protocol, None),
             "icmpv4" => self.icmp_header(header, protocol, Some(Family::Ipv4)),
             // The table of keys has no other protocol.
             _ => self.icmp_header(header, protocol, Some(Family::Ipv6)),
-        }?;
-        let ttl = ttl?.and_then(|ttl| u8::try_from(ttl).ok());
+        };
+        let (mut probe, ttl) = (probe?, ttl?.and_then(|ttl| u8::try_from(ttl).ok()));
         if let Some(ttl) = ttl {
-            let _ = write!(text, " ttl {ttl}");
+            let _ = write!(probe.text, " ttl {ttl}");
         }
-        Some(Probe {
-            text,
-            of_any: false,
-            at: header.at,
-            ttl,
-            transport,
-        })
+        probe.packet.ttl = ttl;
+        Some(probe)
     }
 
-    fn tcp(&mut self, value: Value<'_>) -> Option<(String, Transport)> {
+    fn tcp(&mut self, value: Value<'_>) -> Option<Probe> {
         let fields = self.fields(value, &shape::TCP)?;
         let ports = self.port_fields(&fields);
         let flags = match fields.get("flags") {
@@ -57,22 +54,36 @@ impl Reader<'_> {
         if flags != SYN {
             let _ = write!(text, " flags {}", words::tcp_flags_text(flags));
         }
-        let spec = TransportSpec::Tcp {
-            sport,
+        let header = Tcp {
+            sport: sport.unwrap_or_default(),
             dport,
-            flags,
+            flags: flags.0,
+            ..Tcp::default()
         };
-        Some((text, Transport::Any(spec)))
+        let packet = PacketSpec {
+            free_port: sport.is_none(),
+            ..PacketSpec::new(Transport::Tcp(header))
+        };
+        Some(Probe::new(text, value.at, packet))
     }
 
-    fn udp(&mut self, value: Value<'_>) -> Option<(String, Transport)> {
+    fn udp(&mut self, value: Value<'_>) -> Option<Probe> {
         let fields = self.fields(value, &shape::UDP)?;
         let (sport, dport) = self.port_fields(&fields)?;
         let mut text = format!("udp/{dport}");
         if let Some(sport) = sport {
             let _ = write!(text, " sport {sport}");
         }
-        Some((text, Transport::Any(TransportSpec::Udp { sport, dport })))
+        let header = Udp {
+            sport: sport.unwrap_or_default(),
+            dport,
+            ..Udp::default()
+        };
+        let packet = PacketSpec {
+            free_port: sport.is_none(),
+            ..PacketSpec::new(Transport::Udp(header))
+        };
+        Some(Probe::new(text, value.at, packet))
     }
 
     /// Source and destination port.
@@ -125,7 +136,7 @@ impl Reader<'_> {
         value: Value<'_>,
         protocol: &str,
         only: Option<Family>,
-    ) -> Option<(String, Transport)> {
+    ) -> Option<Probe> {
         let fields = self.fields(value, &shape::ICMP)?;
         let kind = fields
             .get("type")
@@ -140,7 +151,7 @@ impl Reader<'_> {
         if let Some(code) = code {
             let _ = write!(text, "/{}", code.text);
         }
-        Some((text, Transport::Icmp(icmp)))
+        Some(Probe::icmp(text, value.at, icmp))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Services: `tcp/80,443`, `udp/53`, `icmp/echo-request`, `any`.
 
+use firedrill_harness::packet::Transport;
+
 use super::{
     super::{
-        Family, TcpFlags, TransportSpec,
+        Family, PacketSpec, TcpFlags,
         source::Span,
         tree::Word,
         words::{self, quote},
@@ -27,40 +29,38 @@ pub(super) struct Probe {
     /// Part of the sample that `any` stands for.
     pub(super) of_any: bool,
     pub(super) at: Span,
-    pub(super) ttl: Option<u8>,
-    pub(super) transport: Transport,
+    /// The packet; of an ICMP message without its type and code.
+    pub(super) packet: PacketSpec,
+    /// The type and code of an ICMP message.
+    pub(super) icmp: Option<Icmp>,
 }
 
-/// A transport header before the family is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Transport {
-    /// The same in every family.
-    Any(TransportSpec),
-    Icmp(Icmp),
-}
-
-impl Transport {
-    fn tcp(dport: u16) -> Self {
-        Self::Any(TransportSpec::Tcp {
-            sport: None,
-            dport,
-            flags: SYN,
-        })
-    }
-
-    fn udp(dport: u16) -> Self {
-        Self::Any(TransportSpec::Udp { sport: None, dport })
-    }
-
-    /// The header in this family, if it exists there.
-    pub(super) fn in_family(&self, family: Family) -> Option<TransportSpec> {
-        match self {
-            Self::Any(spec) => Some(spec.clone()),
-            Self::Icmp(icmp) => {
-                let (kind, code) = icmp.numbers(family)?;
-                Some(TransportSpec::Icmp { kind, code })
-            }
+impl Probe {
+    pub(super) fn new(text: String, at: Span, packet: PacketSpec) -> Self {
+        Self {
+            text,
+            of_any: false,
+            at,
+            packet,
+            icmp: None,
         }
+    }
+
+    /// An ICMP message with what its type asks for.
+    pub(super) fn icmp(text: String, at: Span, icmp: Icmp) -> Self {
+        Self {
+            icmp: Some(icmp),
+            ..Self::new(text, at, PacketSpec::icmp(0, 0))
+        }
+    }
+
+    /// The packet in this family, if it exists there.
+    pub(super) fn in_family(&self, family: Family) -> Option<PacketSpec> {
+        let mut packet = self.packet.clone();
+        if let (Some(numbers), Transport::Icmp(icmp)) = (&self.icmp, &mut packet.transport) {
+            (icmp.kind, icmp.code) = numbers.numbers(family)?;
+        }
+        Some(packet)
     }
 }
 
@@ -125,13 +125,7 @@ impl Reader<'_> {
             None => (rest, None),
         };
         let icmp = self.icmp(kind, code, only)?;
-        Some(vec![Probe {
-            text: word.text.to_owned(),
-            of_any: false,
-            at: word.span,
-            ttl: None,
-            transport: Transport::Icmp(icmp),
-        }])
+        Some(vec![Probe::icmp(word.text.to_owned(), word.span, icmp)])
     }
 
     fn ports(&mut self, protocol: Word<'_>, list: Word<'_>) -> Option<Vec<Probe>> {
@@ -163,16 +157,13 @@ impl Reader<'_> {
                 continue;
             }
             seen.push((first, last));
-            probes.extend((first..=last).map(|port| Probe {
-                text: format!("{}/{port}", protocol.text),
-                of_any: false,
-                at: part.span,
-                ttl: None,
-                transport: if protocol.text == "tcp" {
-                    Transport::tcp(port)
+            probes.extend((first..=last).map(|port| {
+                let packet = if protocol.text == "tcp" {
+                    PacketSpec::tcp(port, SYN)
                 } else {
-                    Transport::udp(port)
-                },
+                    PacketSpec::udp(port)
+                };
+                Probe::new(format!("{}/{port}", protocol.text), part.span, packet)
             }));
         }
         sound.then_some(probes)
@@ -229,20 +220,16 @@ impl Reader<'_> {
 /// The sample of traffic that `any` stands for: remote administration, the web, a name lookup, a
 /// high port of each kind, a ping.
 fn any(at: Span) -> Vec<Probe> {
-    let probe = |text: &str, transport| Probe {
-        text: text.to_owned(),
-        of_any: true,
-        at,
-        ttl: None,
-        transport,
-    };
-    vec![
-        probe("tcp/22", Transport::tcp(22)),
-        probe("tcp/80", Transport::tcp(80)),
-        probe("tcp/443", Transport::tcp(443)),
-        probe("tcp/50000", Transport::tcp(50000)),
-        probe("udp/53", Transport::udp(53)),
-        probe("udp/50000", Transport::udp(50000)),
-        probe("icmp/echo-request", Transport::Icmp(Icmp::echo_request())),
-    ]
+    let tcp = [22, 80, 443, 50000].map(|port| (format!("tcp/{port}"), PacketSpec::tcp(port, SYN)));
+    let udp = [53, 50000].map(|port| (format!("udp/{port}"), PacketSpec::udp(port)));
+    let ports = tcp.into_iter().chain(udp);
+    let ping = Probe::icmp("icmp/echo-request".to_owned(), at, Icmp::echo_request());
+    ports
+        .map(|(text, packet)| Probe::new(text, at, packet))
+        .chain([ping])
+        .map(|probe| Probe {
+            of_any: true,
+            ..probe
+        })
+        .collect()
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rstest::rstest;
 
-use super::{FOLDER, good, with_tests};
+use super::{FOLDER, good, sent, with_tests};
 use crate::scenario::{
-    Candidate, ExpectedVerdict, Family, Party, RejectKind, Route, TcpFlags, TransportSpec,
+    Candidate, ExpectedVerdict, Family, PacketSpec, Party, RejectKind, Route, TcpFlags,
 };
 
 /// The names of the cases of these tests, without the name of the scenario.
@@ -95,8 +95,8 @@ fn an_icmp_service_has_the_numbers_of_its_family(
         "internet -> firewall {service}: drop"
     )]));
     let case = scenario.cases.iter().find(|case| case.family == family);
-    let transport = case.map(|case| case.packet.transport.clone());
-    assert_eq!(transport, Some(TransportSpec::Icmp { kind, code }));
+    let packet = case.map(|case| sent(case).packet.clone());
+    assert_eq!(packet, Some(PacketSpec::icmp(kind, code)));
 }
 
 #[rstest]
@@ -116,11 +116,11 @@ fn an_icmp_service_has_the_numbers_of_its_family(
 )]
 fn an_outcome_is_read_in_both_forms(#[case] written: &str, #[case] meant: &str) {
     let short = good(&with_tests(&[&format!("db -> office tcp/80: {written}")]));
-    assert_eq!(short.cases[0].expect.to_string(), meant);
+    assert_eq!(sent(&short.cases[0]).expect.to_string(), meant);
     let long = format!("{{ from: db, to: office, service: tcp/80, expect: {written} }}");
     assert_eq!(
-        good(&with_tests(&[&long])).cases[0].expect,
-        short.cases[0].expect
+        sent(&good(&with_tests(&[&long])).cases[0]).expect,
+        sent(&short.cases[0]).expect
     );
 }
 
@@ -136,7 +136,7 @@ fn every_kind_of_reject_can_be_expected() {
         );
         let scenario = good(&with_tests(&[&test]));
         assert_eq!(
-            scenario.cases[0].expect.verdict,
+            sent(&scenario.cases[0]).expect.verdict,
             ExpectedVerdict::Reject(Some(kind))
         );
     }
@@ -153,11 +153,12 @@ fn the_ends_of_a_case_have_addresses_of_its_family() {
     let ends: Vec<_> = scenario
         .cases
         .iter()
-        .map(|case| {
+        .map(sent)
+        .map(|sent| {
             (
-                case.from,
-                case.to,
-                format!("{} > {}", case.source, case.destination),
+                sent.from,
+                sent.to,
+                format!("{} > {}", sent.source, sent.destination),
             )
         })
         .collect();
@@ -182,20 +183,16 @@ fn a_segment_is_a_syn_from_a_free_port_unless_the_packet_says_otherwise() {
         "db -> office tcp/80: drop",
         "{ from: db, to: office, packet: { tcp: { dport: 80, sport: 20, flags: [ack, rst] }, ttl: 3 }, expect: drop }",
     ]));
-    let tcp = |sport, flags| TransportSpec::Tcp {
-        sport,
-        dport: 80,
-        flags: TcpFlags(flags),
-    };
-    let packets: Vec<_> = scenario.cases.iter().map(|case| &case.packet).collect();
-    assert_eq!(
-        (packets[0].ttl, &packets[0].transport),
-        (None, &tcp(None, 0x02))
-    );
-    assert_eq!(
-        (packets[1].ttl, &packets[1].transport),
-        (Some(3), &tcp(Some(20), 0x14))
-    );
+    let usual = PacketSpec::tcp(80, TcpFlags(0x02));
+    let mut said = PacketSpec::tcp(80, TcpFlags(0x14));
+    said.transport.set_sport(20);
+    (said.ttl, said.free_port) = (Some(3), false);
+    let packets: Vec<_> = scenario
+        .cases
+        .iter()
+        .map(|case| &sent(case).packet)
+        .collect();
+    assert_eq!(packets, [&usual, &said]);
 }
 
 #[test]
@@ -303,7 +300,10 @@ fn anchors_aliases_and_merge_keys_work() {
             "test :: db -> office tcp/81 [ipv4]",
         ]
     );
-    assert_eq!(scenario.cases[3].expect.by.as_deref(), Some("policy"));
+    assert_eq!(
+        sent(&scenario.cases[3]).expect.by.as_deref(),
+        Some("policy")
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::Folder;
+use super::{Folder, sent};
 
 const TOPOLOGY: &str = "\
 name: not inherited
@@ -92,7 +92,10 @@ hosts:
         .map(|host| host.name.as_str())
         .collect();
     assert_eq!(hosts, ["internet", "db", "lan"]);
-    assert_eq!(scenario.cases[0].destination.to_string(), "172.16.0.5");
+    assert_eq!(
+        sent(&scenario.cases[0]).destination.to_string(),
+        "172.16.0.5"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Problems, Scenario, load, parse};
+use super::{Case, Problems, Scenario, Send, load, parse};
 
 mod bad_firewall;
 mod bad_hosts;
@@ -111,4 +111,9 @@ impl Folder {
         let folder = format!("{}/", self.0.path().display());
         problems.to_string().replace(&folder, "").replace("./", "")
     }
+}
+
+/// What a case of one step sends.
+fn sent(case: &Case) -> &Send {
+    case.sends().next().unwrap()
 }

@@ -246,8 +246,10 @@ impl crate::scenario::Scenario {
     /// The scenario but for where its tests stand, which depends on who wrote it.
     fn cases_without_places(mut self) -> Self {
         for case in &mut self.cases {
-            case.at.line = 0;
-            case.at.column = 0;
+            let steps = case.steps.iter_mut().map(|step| &mut step.at);
+            for at in std::iter::once(&mut case.at).chain(steps) {
+                (at.line, at.column) = (0, 0);
+            }
         }
         self
     }

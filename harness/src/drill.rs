@@ -1,0 +1,243 @@
+//! Holds the conversations of a plan: in one lab where they may share it, in a fresh one each where
+//! they may not.
+
+use std::time::Instant;
+
+use crate::{
+    agent::Records,
+    candidate,
+    conversation::Talk,
+    lab::Lab,
+    netns::NetNs,
+    nftnetlink::NftSocket,
+    prober::{Prober, Senses, stay_on_this_cpu},
+    protocol::{
+        Blind, Broken, CandidateSpec, Control, Conversation, Loaded, Plan, Probe, Record, Reload,
+        Reloaded, Step, Watch, micros,
+    },
+};
+
+/// The number of the lab in which the control run is made.
+const CONTROL_LAB: u32 = 1;
+
+/// What the whole drill needs.
+pub(crate) struct Drill<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) world: &'a NetNs,
+    pub(crate) records: &'a mut Records,
+    pub(crate) started: Instant,
+}
+
+/// A lab with a candidate in it.
+struct Sitting {
+    lab: Lab,
+    nft: NftSocket,
+}
+
+/// What is left of the control run, in the order of the probes.
+type Controls = std::vec::IntoIter<Control>;
+
+impl<'a> Drill<'a> {
+    /// Holds all conversations, the first of them in `lab`, where nothing is loaded yet. Ends early,
+    /// with the last record sent, where a candidate's own program refuses it.
+    pub(crate) fn hold(mut self, conversations: &[Conversation], lab: Lab) -> Result<(), Broken> {
+        let shared = conversations.iter().take_while(|one| !one.isolated).count();
+        let (first, rest) = conversations.split_at(shared.max(1).min(conversations.len()));
+        let watch = first.first().map(|one| one.watch.clone());
+        let Some(sitting) = self.sit_down(lab, &watch.unwrap_or_default())? else {
+            return Ok(());
+        };
+        // The listing is made by another process while the control run is under way.
+        let list = || candidate::start_listing(&self.plan.candidate);
+        let listing = sitting.lab.firewall.run(self.world, list)?;
+        let mut controls = self.control(conversations)?;
+        self.records.send(&Record::Ruleset {
+            listing: listing.finish()?,
+        });
+        if !self.sit(sitting, first, &mut controls)? {
+            return Ok(());
+        }
+        for (number, conversation) in (CONTROL_LAB + 1..).zip(rest) {
+            let lab = self.lab(number)?;
+            let Some(sitting) = self.sit_down(lab, &conversation.watch)? else {
+                return Ok(());
+            };
+            let listing = self.list(&sitting.lab, &self.plan.candidate)?;
+            self.records.send(&Record::Ruleset { listing });
+            let alone = std::slice::from_ref(conversation);
+            if !self.sit(sitting, alone, &mut controls)? {
+                return Ok(());
+            }
+        }
+        self.records.send(&Record::Done {
+            elapsed_us: micros(self.started),
+        });
+        Ok(())
+    }
+
+    /// A fresh lab.
+    fn lab(&self, number: u32) -> Result<Lab, Broken> {
+        let firewall = NetNs::fresh(self.world)?;
+        let lab = Lab::build(&self.plan.lab, self.world, firewall, number)?;
+        lab.set_sysctls(&self.plan.lab, self.world)??;
+        Ok(lab)
+    }
+
+    /// Sends every probe through a lab without a candidate.
+    fn control(&self, conversations: &[Conversation]) -> Result<Controls, Broken> {
+        let lab = self.lab(CONTROL_LAB)?;
+        stay_on_this_cpu()?;
+        let probes: Vec<&Probe> = conversations.iter().flat_map(probes_of).collect();
+        let blind = self.plan.blind;
+        let mut prober = Prober::open(&lab, self.world, &probes, Senses::default(), blind)?;
+        let controls = prober.control(&probes)?;
+        prober.leave();
+        Ok(controls.into_iter())
+    }
+
+    /// Loads the candidate and switches the trace on; `None` if its own program refuses it.
+    fn sit_down(&mut self, lab: Lab, watch: &Watch) -> Result<Option<Sitting>, Broken> {
+        let mut nft = lab.firewall.run(self.world, NftSocket::open)?;
+        let Some(mut loaded) = self.load(&lab, &mut nft)? else {
+            return Ok(None);
+        };
+        let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
+        nft.trace_everything(&names)?;
+        if watch.state {
+            nft.trace_states()?;
+        }
+        loaded.generation_probed = nft.generation()?;
+        self.loaded(loaded);
+        Ok(Some(Sitting { lab, nft }))
+    }
+
+    fn load(&mut self, lab: &Lab, nft: &mut NftSocket) -> Result<Option<Loaded>, Broken> {
+        let blind = self.plan.blind == Some(Blind::CandidateNotLoaded);
+        let load = || candidate::load(&self.plan.candidate, nft, blind, None);
+        match lab.firewall.run(self.world, load)? {
+            Ok(loaded) => Ok(Some(loaded)),
+            Err(failure) => {
+                self.records.send(&Record::LoadFailed(failure));
+                Ok(None)
+            }
+        }
+    }
+
+    fn loaded(&mut self, mut loaded: Loaded) {
+        loaded.elapsed_us = micros(self.started);
+        self.records.send(&Record::Loaded(loaded));
+        self.records.flush();
+    }
+
+    fn list(&self, lab: &Lab, candidate: &CandidateSpec) -> Result<String, Broken> {
+        let list = || candidate::start_listing(candidate);
+        lab.firewall.run(self.world, list)?.finish()
+    }
+
+    /// Holds conversations in one lab and seals what was found; false if a configuration that replaces
+    /// the candidate was refused.
+    fn sit(
+        &mut self,
+        sitting: Sitting,
+        conversations: &[Conversation],
+        controls: &mut Controls,
+    ) -> Result<bool, Broken> {
+        let Sitting { lab, mut nft } = sitting;
+        let probes: Vec<&Probe> = conversations.iter().flat_map(probes_of).collect();
+        let groups = conversations.iter().flat_map(|one| &one.watch.log_groups);
+        let groups: Vec<u16> = groups.copied().collect();
+        let senses = || Senses::open(&groups, self.plan.blind);
+        let senses = lab.firewall.run(self.world, senses)?;
+        let mut prober = Prober::open(&lab, self.world, &probes, senses, self.plan.blind)?;
+        let mut candidate: &'a CandidateSpec = &self.plan.candidate;
+        for conversation in conversations {
+            let mut talk = Talk::default();
+            for step in &conversation.steps {
+                match step {
+                    Step::Wait(us) => Talk::wait(*us),
+                    Step::Probe(probe) => {
+                        let mut evidence = talk.probe(&mut prober, probe)?;
+                        evidence.control = controls.next().unwrap_or_default();
+                        if conversation.watch.listing {
+                            evidence.listing = Some(self.list(&lab, candidate)?);
+                        }
+                        self.records.send(&Record::Evidence(Box::new(evidence)));
+                    }
+                    Step::Reload(reload) => {
+                        let control = reload.meanwhile.as_ref().and_then(|_| controls.next());
+                        let Some(other) =
+                            self.reload(reload, &lab, &mut nft, &mut prober, control)?
+                        else {
+                            return Ok(false);
+                        };
+                        candidate = other;
+                    }
+                }
+            }
+        }
+        let generation = nft.generation()?;
+        self.records.send(&Record::Sealed { generation });
+        prober.leave();
+        Ok(true)
+    }
+
+    /// Loads another configuration while packets go on coming; it, unless its own program refuses it.
+    fn reload(
+        &mut self,
+        reload: &Reload,
+        lab: &Lab,
+        nft: &mut NftSocket,
+        prober: &mut Prober<'_>,
+        control: Option<Control>,
+    ) -> Result<Option<&'a CandidateSpec>, Broken> {
+        let plan: &'a Plan = self.plan;
+        let Some(candidate) = plan.reloads.get(reload.candidate) else {
+            return Err(Broken::new(
+                "read the plan",
+                "no such configuration to load",
+            ));
+        };
+        let generation = nft.generation()?;
+        self.records.send(&Record::Sealed { generation });
+        let started = Instant::now();
+        let mut reloaded = Reloaded {
+            id: reload.id,
+            barrier: true,
+            control: control.unwrap_or_default(),
+            ..Reloaded::default()
+        };
+        // The commands run in the firewall's namespace, the prober in the world's.
+        let mut meanwhile = || {
+            let Some(probe) = &reload.meanwhile else {
+                return Ok(());
+            };
+            lab.firewall
+                .leave(self.world, || prober.pass_by(probe, &mut reloaded))
+        };
+        let load = || candidate::load(candidate, nft, false, Some(&mut meanwhile));
+        match lab.firewall.run(self.world, load)? {
+            Ok(mut loaded) => {
+                loaded.candidate = reload.candidate + 1;
+                reloaded.duration_us = micros(started);
+                self.records.send(&Record::Reloaded(reloaded));
+                self.loaded(loaded);
+                let listing = self.list(lab, candidate)?;
+                self.records.send(&Record::Ruleset { listing });
+                Ok(Some(candidate))
+            }
+            Err(failure) => {
+                self.records.send(&Record::LoadFailed(failure));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The probes of a conversation that need a control, in its order.
+fn probes_of(conversation: &Conversation) -> impl Iterator<Item = &Probe> {
+    conversation.steps.iter().filter_map(|step| match step {
+        Step::Probe(probe) => Some(&**probe),
+        Step::Reload(reload) => reload.meanwhile.as_deref(),
+        Step::Wait(_) => None,
+    })
+}

@@ -1,0 +1,141 @@
+//! What a packet owes to those that came before it in its connection: its ends, and the sequence
+//! numbers of TCP.
+
+use super::{Icmp, Packet, Payload, Seen, Transport, is_icmp_error, tcp_flag};
+use crate::{bytes::Bytes, protocol::Direction};
+
+/// How far both directions of a connection have come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// The next sequence number of each direction (RFC 9293 section 3.3.1, `SND.NXT`), original first.
+    next: [Option<u32>; 2],
+    /// The next sequence number that the receiver of each direction waits for (`RCV.NXT`).
+    awaited: [Option<u32>; 2],
+}
+
+fn index(direction: Direction) -> usize {
+    match direction {
+        Direction::Original => 0,
+        Direction::Reply => 1,
+    }
+}
+
+impl Turn {
+    /// Learns from a packet that was sent, and from how it arrived if it did.
+    pub(crate) fn note(
+        &mut self,
+        packet: &Packet,
+        arrived: Option<&Seen<'_>>,
+        direction: Direction,
+    ) {
+        let Transport::Tcp(tcp) = &packet.transport else {
+            return;
+        };
+        let length = match &tcp.payload {
+            Payload::Usual => 0,
+            Payload::Is(bytes) => bytes.0.len() as u32,
+            Payload::Size(size) => u32::from(*size),
+        };
+        let seq = tcp.seq.unwrap_or(packet.cookie);
+        self.next[index(direction)] = Some(sequence_end(seq, tcp.flags, length));
+        if let Some((seq, flags, length)) = arrived.and_then(segment) {
+            self.awaited[index(direction)] = Some(sequence_end(seq, flags, length));
+        }
+    }
+}
+
+/// The sequence number behind a segment (RFC 9293 section 3.4: SYN and FIN count as one each).
+fn sequence_end(seq: u32, flags: u8, length: u32) -> u32 {
+    let bit = |flag: u8| u32::from(flags & flag != 0);
+    seq.wrapping_add(length)
+        .wrapping_add(bit(tcp_flag::SYN))
+        .wrapping_add(bit(tcp_flag::FIN))
+}
+
+/// Sequence number, control bits and length of the data of a segment.
+fn segment(seen: &Seen<'_>) -> Option<(u32, u8, u32)> {
+    let flags = seen.tcp_flags()?;
+    let seq = u32::from_be_bytes(seen.payload.get(4..8)?.try_into().ok()?);
+    let header = usize::from(seen.payload.get(12)? >> 4) * 4;
+    let length = seen.payload.len().saturating_sub(header);
+    Some((seq, flags, u32::try_from(length).ok()?))
+}
+
+impl Packet {
+    /// Makes this packet an answer to one that arrived: the ends are swapped as they are now, whatever
+    /// translated them on the way.
+    pub(crate) fn answer(&mut self, arrived: &Seen<'_>, bytes: &[u8]) {
+        self.source = arrived.destination;
+        self.destination = arrived.source;
+        let v6 = self.source.is_ipv6();
+        match &mut self.transport {
+            Transport::Icmp(icmp) if is_icmp_error(v6, icmp.kind) => {
+                // Headers and eight bytes are the least (RFC 792); all that was seen is better.
+                icmp.data.get_or_insert_with(|| Bytes(bytes.to_vec()));
+            }
+            Transport::Icmp(icmp) if icmp.is_echo_reply(v6) => {
+                let [rest, data] = [arrived.payload.get(4..8), arrived.payload.get(8..)];
+                icmp.rest = icmp.rest.or(rest.and_then(|rest| rest.try_into().ok()));
+                icmp.data = icmp.data.take().or(data.map(|data| Bytes(data.to_vec())));
+            }
+            transport => {
+                if let Some((sport, dport)) = arrived.ports() {
+                    transport.set_ports(dport, sport);
+                }
+            }
+        }
+    }
+
+    /// Gives a segment the numbers that its connection has come to, where the scenario does not.
+    pub(crate) fn number(&mut self, turn: &Turn, direction: Direction) {
+        let Transport::Tcp(tcp) = &mut self.transport else {
+            return;
+        };
+        let mine = index(direction);
+        // A SYN begins anew.
+        if tcp.flags & tcp_flag::SYN == 0 {
+            tcp.seq = tcp.seq.or(turn.next[mine]);
+        }
+        if tcp.flags & tcp_flag::ACK != 0 {
+            tcp.ack = tcp.ack.or(turn.awaited[1 - mine]);
+        }
+    }
+
+    /// Makes this packet another one of its kind, the `number`th from 0.
+    pub(crate) fn renew(&mut self, number: u32) {
+        // The low 16 bits of a cookie are never zero.
+        let (high, low) = (number / 0xffff, number % 0xffff + 1);
+        self.cookie = (self.cookie & 0xffff_0000).wrapping_add((high << 16) | low);
+        if let Some((_, dport)) = self.ports() {
+            self.transport
+                .set_ports(1024 + (number % 60_000) as u16, dport);
+        }
+    }
+}
+
+impl Icmp {
+    /// Echo reply (RFC 792, RFC 4443 section 4.2).
+    fn is_echo_reply(&self, v6: bool) -> bool {
+        self.kind == if v6 { 129 } else { 0 }
+    }
+}
+
+impl Transport {
+    /// Swaps the ports, if there are any.
+    pub fn turn(&mut self) {
+        if let Self::Tcp(super::Tcp { sport, dport, .. })
+        | Self::Udp(super::Udp { sport, dport, .. }) = self
+        {
+            std::mem::swap(sport, dport);
+        }
+    }
+
+    /// Sets the ports, if there are any.
+    pub(crate) fn set_ports(&mut self, from: u16, to: u16) {
+        if let Self::Tcp(super::Tcp { sport, dport, .. })
+        | Self::Udp(super::Udp { sport, dport, .. }) = self
+        {
+            (*sport, *dport) = (from, to);
+        }
+    }
+}
