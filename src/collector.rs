@@ -1,20 +1,23 @@
 //! From the agent's records to what became of every step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_harness::{
     launcher::{LaunchError, Session},
-    protocol::{Conversation, Evidence, Loaded, Plan, Probe, Record, Step, Task},
+    protocol::{
+        Conversation, Evidence, Listing, Loaded, Plan, Probe, Record, Reloaded, Step, Task,
+    },
 };
 
 use crate::{
     describe,
-    dialect::{Prepared, listing::Ruleset},
+    dialect::{Loadable, listing::Ruleset},
     event::{ScenarioError, StepRecord},
-    judge::{self, Setting},
+    judge::{self, Judged, Setting},
+    memory::Memory,
     plan::{Place, Planned},
     runner::{lab_error, load_failed},
-    scenario::{Action, Case, Expectation, Scenario, Send},
+    scenario::{Action, Case, Scenario, Send},
     verdict::{Inconclusive, Judgement},
 };
 
@@ -25,7 +28,7 @@ pub(crate) struct Collector<'a> {
     planned: &'a Planned,
     probes: BTreeMap<u32, &'a Probe>,
     /// The scenario's own candidate, then those that are loaded later.
-    prepared: &'a [Prepared],
+    prepared: Vec<&'a Loadable>,
     /// Whether all records are kept.
     keep: bool,
     sitting: Option<Sitting>,
@@ -37,20 +40,26 @@ pub(crate) struct Collector<'a> {
     pub(crate) output: String,
     /// All records, if they are kept.
     pub(crate) records: Vec<Record>,
+    /// The cases that met a rule with a memory.
+    remembered: BTreeSet<usize>,
 }
 
 /// A loaded ruleset, and what was found of it so far.
 struct Sitting {
     loaded: Loaded,
     ruleset: Ruleset,
-    listing: String,
+    memory: Memory,
+    /// As it was after loading.
+    listing: Listing,
+    /// As it was listed last.
+    latest: String,
     steps: Vec<(usize, usize)>,
 }
 
 /// What was found of a step.
 struct Found {
     packet: String,
-    judgements: Vec<Judgement>,
+    packets: Vec<Judged>,
     duration_us: u64,
 }
 
@@ -59,7 +68,7 @@ impl<'a> Collector<'a> {
         scenario: &'a Scenario,
         cases: &'a [&'a Case],
         planned: &'a Planned,
-        prepared: &'a [Prepared],
+        prepared: Vec<&'a Loadable>,
         keep: bool,
     ) -> Self {
         let probes = probes(&planned.plan).map(|probe| (probe.id, probe));
@@ -76,7 +85,26 @@ impl<'a> Collector<'a> {
             kernel: None,
             output: String::new(),
             records: Vec::new(),
+            remembered: BTreeSet::new(),
         }
+    }
+
+    /// The cases, by position, whose packets may have met what earlier cases left in the memory of a
+    /// rule; in ascending order.
+    pub(crate) fn spoilt(&self) -> Vec<usize> {
+        let Task::Drill(conversations) = &self.planned.plan.task else {
+            return Vec::new();
+        };
+        // Those that share a lab come first in the plan, and the first of them found it untouched.
+        let mut shared: Vec<usize> = Vec::new();
+        for (conversation, position) in conversations.iter().zip(&self.planned.order) {
+            if !conversation.isolated && self.remembered.contains(position) {
+                shared.push(*position);
+            }
+        }
+        let mut spoilt = shared.split_off(shared.len().min(1));
+        spoilt.sort_unstable();
+        spoilt
     }
 
     /// Reads an agent's records to their end.
@@ -96,16 +124,24 @@ impl<'a> Collector<'a> {
                     }
                     self.loaded = Some(loaded);
                 }
-                Record::Ruleset { listing } => self.sit_down(listing)?,
-                Record::Evidence(evidence) => self.evidence(&evidence)?,
-                Record::Reloaded(_) => {}
-                Record::Sealed { generation } => self.seal(generation)?,
+                Record::Ruleset(listing) => self.sit_down(listing)?,
+                Record::Evidence(evidence) => self.evidence(*evidence)?,
+                Record::Reloaded(reloaded) => self.reloaded(&reloaded)?,
+                Record::Sealed {
+                    generation,
+                    legacy_changed,
+                } => self.seal(generation, legacy_changed)?,
                 Record::Done { .. } => {
                     let all = self.found.len() == self.expected_steps();
                     return if all { Ok(()) } else { Err(out_of_order()) };
                 }
                 Record::LoadFailed(failure) => {
-                    return Err(load_failed(&failure, &self.prepared[0]));
+                    return Err(load_failed(
+                        &failure,
+                        self.prepared
+                            .get(failure.candidate)
+                            .ok_or_else(out_of_order)?,
+                    ));
                 }
                 Record::Broken(broken) => return Err(lab_error(&broken)),
                 Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
@@ -114,14 +150,14 @@ impl<'a> Collector<'a> {
     }
 
     /// What became of the steps of a case; those that were not reached are inconclusive for this reason.
-    pub(crate) fn steps(&self, position: usize, why: &Inconclusive) -> Vec<StepRecord> {
+    pub(crate) fn steps(&self, position: usize, why: &Judgement) -> Vec<StepRecord> {
         let mut steps = unreached(self.cases[position], why);
         let places = self.cases[position].steps.iter().enumerate();
-        let places = places.filter_map(|(index, step)| Some((index, expectation(&step.action)?)));
-        for (record, (index, expect)) in steps.iter_mut().zip(places) {
+        let places = places.filter_map(|(index, step)| Some((index, sent(&step.action)?)));
+        for (record, (index, send)) in steps.iter_mut().zip(places) {
             if let Some(found) = self.found.get(&(position, index)) {
                 record.packet.clone_from(&found.packet);
-                record.judgement = judge::together(expect, &found.judgements);
+                record.judgement = judge::together(send, &found.packets);
                 record.duration_us = found.duration_us;
             }
         }
@@ -130,37 +166,46 @@ impl<'a> Collector<'a> {
 
     fn expected_steps(&self) -> usize {
         let steps = self.cases.iter().flat_map(|case| &case.steps);
-        steps
-            .filter(|step| expectation(&step.action).is_some())
-            .count()
+        steps.filter(|step| sent(&step.action).is_some()).count()
     }
 
-    fn prepared(&self, loaded: &Loaded) -> Result<&'a Prepared, ScenarioError> {
-        self.prepared.get(loaded.candidate).ok_or_else(out_of_order)
+    fn prepared(&self, loaded: &Loaded) -> Result<&'a Loadable, ScenarioError> {
+        self.prepared
+            .get(loaded.candidate)
+            .copied()
+            .ok_or_else(out_of_order)
     }
 
-    fn sit_down(&mut self, listing: String) -> Result<(), ScenarioError> {
+    fn sit_down(&mut self, listing: Listing) -> Result<(), ScenarioError> {
         let loaded = self.loaded.take().ok_or_else(out_of_order)?;
         let prepared = self.prepared(&loaded)?;
         // Fresh labs mostly bring the same listing again, and reading a large one takes a while.
-        let ruleset = match self.sitting.take() {
+        let (ruleset, memory) = match self.sitting.take() {
             Some(before)
-                if before.listing == listing && before.loaded.candidate == loaded.candidate =>
+                if before.listing == listing
+                    && before.loaded.candidate == loaded.candidate
+                    && before.loaded.layers == loaded.layers =>
             {
-                before.ruleset
+                (before.ruleset, before.memory)
             }
-            _ => prepared.ruleset(&listing),
+            _ => {
+                let ruleset = prepared.ruleset(&loaded, &listing);
+                let memory = Memory::of(&ruleset);
+                (ruleset, memory)
+            }
         };
         self.sitting = Some(Sitting {
             loaded,
             ruleset,
+            memory,
+            latest: listing.listing.clone(),
             listing,
             steps: Vec::new(),
         });
         Ok(())
     }
 
-    fn evidence(&mut self, evidence: &Evidence) -> Result<(), ScenarioError> {
+    fn evidence(&mut self, mut evidence: Evidence) -> Result<(), ScenarioError> {
         let (Some(sitting), Some(place), Some(planned)) = (
             &mut self.sitting,
             self.planned.places.get(evidence.probe as usize),
@@ -172,34 +217,73 @@ impl<'a> Collector<'a> {
         let Action::Send(send) = &self.cases[case].steps[step].action else {
             return Err(out_of_order());
         };
+        sitting.ruleset.complete(&mut evidence.trace);
         let setting = Setting {
             lab: &self.planned.plan.lab,
             loaded: &sitting.loaded,
             ruleset: &sitting.ruleset,
+            listing: &sitting.latest,
         };
-        let judgement = judge::judge(self.scenario, send, planned, evidence, setting);
+        let judged = judge::judge(self.scenario, send, planned, &evidence, setting);
         sitting.steps.push((case, step));
+        let sent = judge::as_sent(planned, &evidence);
+        if sitting
+            .memory
+            .was_met(&sitting.ruleset, &evidence.trace, &sent.packet)
+        {
+            self.remembered.insert(case);
+        }
         let found = self.found.entry((case, step)).or_insert_with(|| Found {
-            packet: describe::probe(self.scenario, &judge::as_sent(planned, evidence)),
-            judgements: Vec::new(),
+            packet: describe::probe(self.scenario, &sent),
+            packets: Vec::new(),
             duration_us: 0,
         });
-        found.judgements.push(judgement);
+        found.packets.push(judged);
         found.duration_us += evidence.duration_us;
+        if let Some(after) = &evidence.listing {
+            sitting.latest.clone_from(after);
+        }
+        Ok(())
+    }
+
+    /// What passed while another configuration was loaded.
+    fn reloaded(&mut self, reloaded: &Reloaded) -> Result<(), ScenarioError> {
+        let place = self.planned.places.get(reloaded.id as usize);
+        let Place { case, step } = *place.ok_or_else(out_of_order)?;
+        let Some(meanwhile) = sent(&self.cases[case].steps[step].action) else {
+            return Ok(());
+        };
+        let Some(probe) = self.probes.get(&reloaded.id) else {
+            return Err(out_of_order());
+        };
+        let lab = &self.planned.plan.lab;
+        self.found.insert(
+            (case, step),
+            Found {
+                packet: format!(
+                    "{}, {} times, {} of them passed",
+                    describe::probe(self.scenario, probe),
+                    reloaded.sent,
+                    reloaded.passed
+                ),
+                packets: vec![judge::meanwhile(meanwhile, probe, reloaded, lab)],
+                duration_us: reloaded.duration_us,
+            },
+        );
         Ok(())
     }
 
     /// Somebody may have changed the rules while they were probed: then nothing holds.
-    fn seal(&mut self, generation: u32) -> Result<(), ScenarioError> {
+    fn seal(&mut self, generation: u32, legacy_changed: bool) -> Result<(), ScenarioError> {
         let sitting = self.sitting.as_mut().ok_or_else(out_of_order)?;
         let steps = std::mem::take(&mut sitting.steps);
-        if generation == sitting.loaded.generation_probed {
+        if generation == sitting.loaded.generation_probed && !legacy_changed {
             return Ok(());
         }
         for place in steps {
             if let Some(found) = self.found.get_mut(&place) {
-                for judgement in &mut found.judgements {
-                    *judgement = judge::inconclusive(Inconclusive::RulesetChanged);
+                for packet in &mut found.packets {
+                    packet.judgement = judge::inconclusive(Inconclusive::RulesetChanged);
                 }
             }
         }
@@ -208,30 +292,29 @@ impl<'a> Collector<'a> {
 }
 
 /// The steps of a case that nobody came to.
-pub(crate) fn unreached(case: &Case, why: &Inconclusive) -> Vec<StepRecord> {
+pub(crate) fn unreached(case: &Case, why: &Judgement) -> Vec<StepRecord> {
     let steps = case.steps.iter();
     steps
         .filter_map(|step| {
             Some(StepRecord {
                 text: step.text.clone(),
                 at: step.at.clone(),
-                expected: expectation(&step.action)?.to_string(),
+                expected: sent(&step.action)?.expect.to_string(),
                 packet: String::new(),
-                judgement: judge::inconclusive(why.clone()),
+                judgement: why.clone(),
                 duration_us: 0,
             })
         })
         .collect()
 }
 
-/// What is expected of a step, if anything.
-fn expectation(action: &Action) -> Option<&Expectation> {
-    let send: Option<&Send> = match action {
+/// What a step sends, and so has an expectation about, if anything.
+fn sent(action: &Action) -> Option<&Send> {
+    match action {
         Action::Send(send) => Some(send),
         Action::Reload(reload) => reload.meanwhile.as_ref(),
         Action::Wait(_) => None,
-    };
-    send.map(|send| &send.expect)
+    }
 }
 
 /// The probes of a plan.
@@ -243,10 +326,12 @@ fn probes(plan: &Plan) -> impl Iterator<Item = &Probe> {
     let steps = conversations.iter().flat_map(|one| &one.steps);
     steps.filter_map(|step| match step {
         Step::Probe(probe) => Some(&**probe),
-        Step::Wait(_) | Step::Reload(_) => None,
+        Step::Reload(reload) => reload.meanwhile.as_deref(),
+        Step::Wait(_) => None,
     })
 }
 
-fn out_of_order() -> ScenarioError {
+/// What to tell of records that no agent sends.
+pub(crate) fn out_of_order() -> ScenarioError {
     ScenarioError::Lab("the sandbox sent its records in an impossible order".to_owned())
 }

@@ -6,12 +6,12 @@ use std::{fs, net::Ipv4Addr, path::PathBuf};
 use firedrill_harness::protocol::Blind;
 
 use crate::{
-    dialect::nftables,
+    dialect::{Config, nftables},
     event::{CaseRecord, ScenarioError, ScenarioRecord},
     runner::{self, Options, Selected},
     scenario::{
-        Action, Candidate, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface,
-        Location, PacketSpec, Party, RejectKind, Scenario, Send, Step, TcpFlags,
+        Action, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface, Layer,
+        Location, Looks, PacketSpec, Party, RejectKind, Scenario, Send, Step, TcpFlags,
     },
     verdict::Outcome,
 };
@@ -85,7 +85,11 @@ fn sandbox(record: &ScenarioRecord) -> Finding {
             ),
             remedies: Vec::new(),
         },
-        Some(ScenarioError::Input(message) | ScenarioError::Lab(message)) => Finding {
+        Some(
+            ScenarioError::Input(message)
+            | ScenarioError::Lab(message)
+            | ScenarioError::Skipped(message),
+        ) => Finding {
             subject,
             fine: false,
             detail: message.lines().next().unwrap_or_default().to_owned(),
@@ -227,7 +231,8 @@ fn scenario() -> Scenario {
                 connection: None,
                 repeat: None,
                 user: None,
-                expect: Expectation { verdict, by: None },
+                mark: None,
+                expect: Expectation::of(verdict),
             })),
         }],
     };
@@ -238,7 +243,8 @@ fn scenario() -> Scenario {
         purpose: None,
         tags: Vec::new(),
         firewall: Firewall {
-            candidate: Candidate::Nftables("doctor.nft".into()),
+            candidate: Config::of(&nftables::DIALECT, "doctor.nft"),
+            layers: vec![Layer::Candidate],
             files: Vec::new(),
             interfaces: vec![Interface {
                 name: "eth0".to_owned(),
@@ -258,13 +264,7 @@ fn scenario() -> Scenario {
             ipv6: None,
         }],
         cases: vec![
-            case(
-                80,
-                ExpectedVerdict::Accept {
-                    source: None,
-                    destination: None,
-                },
-            ),
+            case(80, ExpectedVerdict::Accept(Looks::default())),
             case(22, ExpectedVerdict::Reject(Some(RejectKind::TcpReset))),
             case(23, ExpectedVerdict::Drop),
         ],

@@ -127,6 +127,8 @@ pub enum ScenarioError {
     Input(String),
     /// The lab is at fault, or the machine.
     Lab(String),
+    /// Nothing is at fault, but a program that the configuration needs is not installed.
+    Skipped(String),
 }
 
 /// The totals of a run.
@@ -146,6 +148,8 @@ pub struct Summary {
     pub bad_input: usize,
     /// Scenarios that could not be run because of the lab.
     pub broken: usize,
+    /// Whether a skipped case is one that could not be told.
+    pub deny_skips: bool,
     /// Wall clock, in microseconds.
     pub duration_us: u64,
 }
@@ -166,7 +170,7 @@ impl ScenarioError {
     #[must_use]
     pub fn message(&self) -> &str {
         match self {
-            Self::Input(message) | Self::Lab(message) => message,
+            Self::Input(message) | Self::Lab(message) | Self::Skipped(message) => message,
         }
     }
 }
@@ -182,7 +186,8 @@ impl Summary {
         match record.error {
             Some(ScenarioError::Input(_)) => self.bad_input += 1,
             Some(ScenarioError::Lab(_)) => self.broken += 1,
-            None => {}
+            // Its cases are counted as such.
+            Some(ScenarioError::Skipped(_)) | None => {}
         }
     }
 
@@ -200,6 +205,9 @@ impl Summary {
         } else if self.fail > 0 {
             Exit::Failed
         } else if self.inconclusive > 0 || self.broken > 0 {
+            Exit::Inconclusive
+        } else if self.skipped > 0 && (self.deny_skips || self.pass == 0) {
+            // A run that ran nothing tells nothing.
             Exit::Inconclusive
         } else {
             Exit::Success

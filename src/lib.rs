@@ -10,6 +10,7 @@ pub mod exit;
 pub mod filter;
 pub mod judge;
 pub mod libtest;
+pub mod memory;
 pub mod path;
 pub mod plan;
 pub mod report;

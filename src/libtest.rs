@@ -59,7 +59,10 @@ fn drill(scenario: Scenario) -> Result<(), Failed> {
         &Options::default(),
     ));
     runtime.shutdown_background();
-    let mut summary = Summary::default();
+    let mut summary = Summary {
+        deny_skips: true,
+        ..Summary::default()
+    };
     summary.add(&record);
     match summary.exit() {
         Exit::Success => Ok(()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use firedrill_harness::{
-    TRACE_TABLE,
+    STATE_CHAIN, TRACE_TABLE,
     packet::{Answer, Packet, Relation, relate_traced},
     protocol::{Trace, TraceEvent, TraceKind, TraceVerdict},
 };
@@ -99,6 +99,15 @@ pub fn runs<'a>(trace: &'a Trace, probe: &Packet, which: Traced) -> (bool, Vec<R
 }
 
 impl Run<'_> {
+    /// The rules that matched, in order.
+    pub fn rules(&self) -> impl Iterator<Item = (Chain, u64)> {
+        let rules = self
+            .events
+            .iter()
+            .filter(|event| event.kind == TraceKind::Rule);
+        rules.filter_map(|event| Some((chain(event), event.handle?)))
+    }
+
     /// What the run came to.
     #[must_use]
     pub fn end(&self, ruleset: &Ruleset) -> End {
@@ -111,6 +120,7 @@ impl Run<'_> {
                         handle,
                         text: ruleset.rule(&chain, handle).map(str::to_owned),
                         origin: ruleset.origin(&chain, handle),
+                        layer: ruleset.layer(&chain, handle).map(str::to_owned),
                         chain,
                     })
                 }
@@ -118,6 +128,7 @@ impl Run<'_> {
                     let chain = chain(event);
                     Decider::Policy(Policy {
                         origin: ruleset.policy_origin(&chain),
+                        layer: ruleset.policy_layer(&chain).map(str::to_owned),
                         chain,
                     })
                 }
@@ -130,6 +141,7 @@ impl Run<'_> {
                 TraceVerdict::Other(_) => end = End::HandedOver("something unknown"),
                 TraceVerdict::Continue
                 | TraceVerdict::Break
+                | TraceVerdict::Untold
                 | TraceVerdict::Jump(_)
                 | TraceVerdict::Goto(_)
                 | TraceVerdict::Return => {}
@@ -139,7 +151,8 @@ impl Run<'_> {
     }
 }
 
-fn chain(event: &TraceEvent) -> Chain {
+/// The chain of an event.
+pub(crate) fn chain(event: &TraceEvent) -> Chain {
     Chain {
         family: event.family.clone(),
         table: event.table.clone(),
@@ -147,16 +160,56 @@ fn chain(event: &TraceEvent) -> Chain {
     }
 }
 
+/// The events of a packet, the harness's own chains included, in order.
+fn events_of<'a>(trace: &'a Trace, packet: &Packet) -> Vec<&'a TraceEvent> {
+    let mut meant: BTreeSet<u32> = BTreeSet::new();
+    let mut events = Vec::new();
+    for event in &trace.events {
+        if let Some(bytes) = &event.packet {
+            if relate_traced(packet, &bytes.0) == Relation::Itself {
+                meant.insert(event.id);
+            } else {
+                meant.remove(&event.id);
+            }
+        }
+        if meant.contains(&event.id) {
+            events.push(event);
+        }
+    }
+    events
+}
+
+/// The state that connection tracking gave a packet, if the trace shows it: the first of the harness's
+/// own chains that matched.
+#[must_use]
+pub fn state<'a>(trace: &'a Trace, packet: &Packet) -> Option<&'a str> {
+    events_of(trace, packet).into_iter().find_map(|event| {
+        // The end of a chain is an event of a rule too, of one without a handle.
+        let matched = event.table == TRACE_TABLE && event.handle.is_some();
+        let state = event.chain.strip_prefix(STATE_CHAIN)?;
+        matched.then(|| state.trim_end_matches("-out"))
+    })
+}
+
+/// The mark of a packet behind the last rule or policy it met.
+#[must_use]
+pub fn mark(trace: &Trace, packet: &Packet) -> Option<u32> {
+    events_of(trace, packet).last().map(|event| event.mark)
+}
+
 /// Who let an accepted packet pass: the last rule that said so in a filter chain of this hook; without
 /// one, the last policy there. `None` if there are such chains and the trace shows none of them: a
 /// candidate may switch the trace off (`meta nftrace set 0`).
 #[must_use]
 pub fn who_accepted(runs: &[Run<'_>], ruleset: &Ruleset, hook: &str, v6: bool) -> Option<Decider> {
-    let family = if v6 { "ip6" } else { "ip" };
+    let families = match v6 {
+        true => ["inet", "ip6", "legacy ip6"],
+        false => ["inet", "ip", "legacy ip"],
+    };
     let decides = |chain: &Chain| {
         let base = ruleset.chain(chain).and_then(|info| info.base.as_ref());
         base.is_some_and(|base| base.kind == "filter" && base.hook == hook)
-            && ["inet", family].contains(&chain.family.as_str())
+            && families.contains(&chain.family.as_str())
     };
     let mut by_policy = None;
     let mut by_rule = None;

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
+    path::PathBuf,
 };
 
 use firedrill_harness::{
@@ -15,7 +16,7 @@ use firedrill_harness::{
 use ipnet::IpNet;
 
 use crate::{
-    dialect::Prepared,
+    dialect::Loadable,
     scenario::{Action, Case, Family, Firewall, PacketSpec, Party, Scenario, Send},
 };
 
@@ -36,6 +37,8 @@ pub struct Planned {
     pub plan: Plan,
     /// What [`Probe::id`] and `Reload::id` stand for.
     pub places: Vec<Place>,
+    /// The case of each conversation, as its position in the cases that were planned.
+    pub order: Vec<usize>,
 }
 
 /// What a probe of a plan is for.
@@ -50,25 +53,38 @@ pub struct Place {
 /// The plan for some cases of a scenario. Cases that may share a lab come first in it, each of the others
 /// has a fresh one; with `alone`, all have.
 #[must_use]
-pub fn plan(scenario: &Scenario, prepared: &Prepared, cases: &[&Case], alone: bool) -> Planned {
+pub fn plan(
+    scenario: &Scenario,
+    prepared: &Loadable,
+    reloads: &[(PathBuf, Loadable)],
+    cases: &[&Case],
+    alone: bool,
+) -> Planned {
     let mut planner = Planner {
         scenario,
+        reloads,
         places: Vec::new(),
     };
     let isolated = isolated(cases, alone);
     let mut order: Vec<usize> = (0..cases.len()).collect();
     order.sort_by_key(|position| isolated[*position]);
     let conversations = order
-        .into_iter()
+        .iter()
         .map(|position| Conversation {
-            isolated: isolated[position],
-            watch: watch(cases[position]),
-            steps: planner.steps(position, cases[position]),
+            isolated: isolated[*position],
+            watch: watch(cases[*position]),
+            steps: planner.steps(*position, cases[*position]),
         })
         .collect();
+    let mut plan = with_task(scenario, prepared, Task::Drill(conversations));
+    plan.reloads = reloads
+        .iter()
+        .map(|(_, other)| other.spec.clone())
+        .collect();
     Planned {
-        plan: with_task(scenario, prepared, Task::Drill(conversations)),
+        plan,
         places: planner.places,
+        order,
     }
 }
 
@@ -114,12 +130,24 @@ fn chosen_ports(send: &Send) -> Option<(u8, IpAddr, IpAddr, u16, u16)> {
 }
 
 /// What a case wants to know beside its packets.
-fn watch(_case: &Case) -> Watch {
-    Watch::default()
+fn watch(case: &Case) -> Watch {
+    let mut watch = Watch::default();
+    for also in case.sends().map(|send| &send.expect.also) {
+        watch.state |= also.state.is_some();
+        watch.listing |=
+            !(also.counters.is_empty() && also.in_set.is_empty() && also.not_in_set.is_empty());
+        watch
+            .log_groups
+            .extend(also.log.as_ref().and_then(|log| log.group));
+    }
+    watch.log_groups.sort_unstable();
+    watch.log_groups.dedup();
+    watch
 }
 
 struct Planner<'a> {
     scenario: &'a Scenario,
+    reloads: &'a [(PathBuf, Loadable)],
     places: Vec<Place>,
 }
 
@@ -156,7 +184,20 @@ impl Planner<'_> {
                     let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
                     steps.push(PlannedStep::Wait(us));
                 }
-                Action::Reload(_) => {}
+                Action::Reload(reload) => {
+                    let id = self.place(place);
+                    let mut reloads = self.reloads.iter();
+                    let candidate = reloads.position(|(path, _)| *path == reload.candidate);
+                    steps.push(PlannedStep::Reload(wire::Reload {
+                        id,
+                        // All that the cases name were prepared.
+                        candidate: candidate.unwrap_or(usize::MAX),
+                        meanwhile: reload
+                            .meanwhile
+                            .as_ref()
+                            .map(|send| Box::new(self.probe(case, send, id, id))),
+                    }));
+                }
             }
         }
         steps
@@ -187,18 +228,18 @@ impl Planner<'_> {
             }),
             pause_us: 0,
             user: send.user.clone(),
-            mark: 0,
+            mark: send.mark.unwrap_or_default(),
         }
     }
 }
 
 /// The plan for an interactive shell in a scenario's lab.
 #[must_use]
-pub fn shell(scenario: &Scenario, prepared: &Prepared, command: Command) -> Plan {
+pub fn shell(scenario: &Scenario, prepared: &Loadable, command: Command) -> Plan {
     with_task(scenario, prepared, Task::Shell(command))
 }
 
-fn with_task(scenario: &Scenario, prepared: &Prepared, task: Task) -> Plan {
+fn with_task(scenario: &Scenario, prepared: &Loadable, task: Task) -> Plan {
     Plan {
         version: VERSION,
         lab: lab(scenario),
@@ -211,7 +252,7 @@ fn with_task(scenario: &Scenario, prepared: &Prepared, task: Task) -> Plan {
 
 fn origin(scenario: &Scenario, from: Party) -> Origin {
     match from {
-        Party::Firewall(_) => Origin::Firewall,
+        Party::Firewall(_) | Party::Loopback => Origin::Firewall,
         Party::Host(host) => Origin::Wire(scenario.hosts[host].behind),
     }
 }
@@ -354,7 +395,7 @@ mod tests {
     use super::*;
     use crate::{
         dialect::nftables,
-        scenario::{Candidate, Host, Interface, Route},
+        scenario::{Host, Interface, Layer, Route},
     };
 
     fn scenario(routes: Vec<Route>, address: &str, behind: usize) -> Scenario {
@@ -369,7 +410,8 @@ mod tests {
             purpose: None,
             tags: Vec::new(),
             firewall: Firewall {
-                candidate: Candidate::Nftables("plan.nft".into()),
+                candidate: crate::dialect::Config::of(&nftables::DIALECT, "plan.nft"),
+                layers: vec![Layer::Candidate],
                 files: Vec::new(),
                 interfaces: vec![
                     interface("eth0", "192.0.2.10/24"),
@@ -443,7 +485,13 @@ mod tests {
         let file = folder.path().join("x.yaml");
         let scenario = crate::scenario::parse(text, &file, "x").unwrap();
         let cases: Vec<&Case> = std::iter::repeat_n(&scenario.cases[0], 140_000).collect();
-        let planned = plan(&scenario, &nftables::literal("x.nft", ""), &cases, false);
+        let planned = plan(
+            &scenario,
+            &nftables::literal("x.nft", ""),
+            &[],
+            &cases,
+            false,
+        );
         let Task::Drill(conversations) = planned.plan.task else {
             unreachable!()
         };

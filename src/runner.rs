@@ -2,7 +2,7 @@
 //! nothing itself.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -18,11 +18,12 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     collector::{self, Collector},
-    dialect::{self, Prepared},
+    dialect::{self, Loadable, Refusal, Replacement},
     event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
+    judge,
     plan::{self, Planned},
-    scenario::{Candidate, Case, Scenario},
-    verdict::Inconclusive,
+    scenario::{Action, Case, Scenario},
+    verdict::{Inconclusive, Judgement, Outcome},
 };
 
 /// Some cases of a scenario, to be run.
@@ -58,7 +59,9 @@ pub struct Options {
     /// How many labs stand at the same time, at least one.
     pub jobs: usize,
     /// Run against this candidate instead of the scenarios' own.
-    pub candidate: Option<PathBuf>,
+    pub candidate: Option<Replacement>,
+    /// Whether a scenario that is skipped, for want of a program, is a failure of the lab.
+    pub deny_skips: bool,
     /// Take one of the harness's senses away.
     pub blind: Option<Blind>,
     /// Keep what the agent was told and what it reported in this folder, a file per scenario: the plan
@@ -80,6 +83,10 @@ pub async fn run(
         cases: selected.iter().map(|selected| selected.cases.len()).sum(),
     });
     let slots = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let mut summary = Summary {
+        deny_skips: options.deny_skips,
+        ..Summary::default()
+    };
     let options = Arc::new(options);
     let mut tasks = JoinSet::new();
     for (number, selected) in selected.into_iter().enumerate() {
@@ -90,7 +97,6 @@ pub async fn run(
             (number, run_scenario(&selected, &options).await)
         });
     }
-    let mut summary = Summary::default();
     let mut waiting = BTreeMap::new();
     let mut next = 0;
     while let Some(finished) = tasks.join_next().await {
@@ -115,48 +121,81 @@ pub async fn run(
 /// Runs one scenario in a lab of its own.
 pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRecord {
     let mut firewall = selected.scenario.firewall.clone();
-    if let Some(path) = &options.candidate {
-        firewall.candidate = Candidate::Nftables(path.clone());
-    }
     let started = Instant::now();
-    match dialect::prepare(&firewall) {
-        Ok(prepared) => run_prepared(selected, &prepared, options).await,
-        Err(error) => {
-            let error = ScenarioError::Input(error.to_string());
-            let why = unreached(Some(&error));
-            let unreached = |case: &Case| CaseRecord {
-                case: case.clone(),
-                steps: collector::unreached(case, &why),
-            };
-            ScenarioRecord {
-                scenario: Arc::clone(&selected.scenario),
-                candidate: CandidateRecord {
-                    path: firewall.candidate.path().to_owned(),
-                    hash: String::new(),
-                },
-                cases: selected.cases().into_iter().map(unreached).collect(),
-                error: Some(error),
-                kernel: None,
-                output: String::new(),
-                duration_us: micros(started),
-            }
-        }
+    let prepared = match &options.candidate {
+        Some(replacement) => replacement.of(&firewall.candidate).map(|config| {
+            firewall.candidate = config;
+        }),
+        None => Ok(()),
     }
+    .and_then(|()| dialect::prepare(&firewall).map_err(|error| error.to_string()));
+    match prepared {
+        Ok(prepared) => run_prepared(selected, &prepared, options).await,
+        Err(error) => unrun(selected, firewall.candidate.main(), error, started),
+    }
+}
+
+/// The record of a scenario whose configurations cannot be read.
+fn unrun(selected: &Selected, path: PathBuf, error: String, started: Instant) -> ScenarioRecord {
+    let error = ScenarioError::Input(error);
+    let why = unreached(Some(&error));
+    let unreached = |case: &Case| CaseRecord {
+        case: case.clone(),
+        steps: collector::unreached(case, &why),
+    };
+    ScenarioRecord {
+        scenario: Arc::clone(&selected.scenario),
+        candidate: CandidateRecord {
+            path,
+            hash: String::new(),
+        },
+        cases: selected.cases().into_iter().map(unreached).collect(),
+        error: Some(error),
+        kernel: None,
+        output: String::new(),
+        duration_us: micros(started),
+    }
+}
+
+/// The configurations that the cases load later, each once.
+fn reloads(scenario: &Scenario, cases: &[&Case]) -> Result<Vec<(PathBuf, Loadable)>, String> {
+    let steps = cases.iter().flat_map(|case| &case.steps);
+    let paths: BTreeSet<&PathBuf> = steps
+        .filter_map(|step| match &step.action {
+            Action::Reload(reload) => Some(&reload.candidate),
+            Action::Send(_) | Action::Wait(_) => None,
+        })
+        .collect();
+    let prepare = |path: &PathBuf| {
+        let prepared = dialect::prepare_reload(&scenario.firewall, path);
+        Ok((path.clone(), prepared.map_err(|error| error.to_string())?))
+    };
+    paths.into_iter().map(prepare).collect()
 }
 
 /// Runs one scenario against a candidate that is ready for the sandbox.
 pub async fn run_prepared(
     selected: &Selected,
-    prepared: &Prepared,
+    prepared: &Loadable,
     options: &Options,
 ) -> ScenarioRecord {
     let started = Instant::now();
     let scenario = &selected.scenario;
     let cases = selected.cases();
-    let mut planned = plan::plan(scenario, prepared, &cases, false);
-    planned.plan.blind = options.blind;
-    let all = std::slice::from_ref(prepared);
-    let mut collector = Collector::new(scenario, &cases, &planned, all, options.record.is_some());
+    let reloads = match reloads(scenario, &cases) {
+        Ok(reloads) => reloads,
+        Err(error) => return unrun(selected, prepared.path.clone(), error, started),
+    };
+    let later = reloads.iter().map(|(_, other)| other);
+    let candidates: Vec<&Loadable> = std::iter::once(prepared).chain(later).collect();
+    let keep = options.record.is_some();
+    let plan = |cases: &[&Case], alone| {
+        let mut planned = plan::plan(scenario, prepared, &reloads, cases, alone);
+        planned.plan.blind = options.blind;
+        planned
+    };
+    let planned = plan(&cases, false);
+    let mut collector = Collector::new(scenario, &cases, &planned, candidates.clone(), keep);
     let mut result = drill(&planned, &mut collector).await;
     if let Some(folder) = &options.record {
         let written = write_recording(folder, &scenario.id, &planned.plan, &collector.records);
@@ -165,9 +204,23 @@ pub async fn run_prepared(
             ScenarioError::Input(format!("could not keep the evidence in {folder}: {error}"))
         }));
     }
+    // What others left in the memory of a rule must not decide: those cases once more, each alone.
+    let spoilt = match &result {
+        Ok(()) => collector.spoilt(),
+        Err(_) => Vec::new(),
+    };
+    let alone: Vec<&Case> = spoilt.iter().map(|position| cases[*position]).collect();
+    let planned_alone = plan(&alone, true);
+    let mut again = Collector::new(scenario, &alone, &planned_alone, candidates, false);
+    if !alone.is_empty() {
+        result = drill(&planned_alone, &mut again).await;
+    }
     let error = result.err();
     let unreached = unreached(error.as_ref());
-    let steps = |position| collector.steps(position, &unreached);
+    let steps = |position: usize| match spoilt.binary_search(&position) {
+        Ok(nth) => again.steps(nth, &unreached),
+        Err(_) => collector.steps(position, &unreached),
+    };
     ScenarioRecord {
         scenario: Arc::clone(scenario),
         candidate: CandidateRecord {
@@ -194,10 +247,16 @@ async fn drill(planned: &Planned, collector: &mut Collector<'_>) -> Result<(), S
     collector.collect(&mut session).await
 }
 
-/// Why a case was not reached. The first line is enough; the scenario's error has all of it.
-fn unreached(error: Option<&ScenarioError>) -> Inconclusive {
+/// What is said of a case that was not reached. The first line is enough; the scenario's error has all of
+/// it.
+fn unreached(error: Option<&ScenarioError>) -> Judgement {
     let why = error.map_or("the run ended before this case", ScenarioError::message);
-    Inconclusive::Cut(why.lines().next().unwrap_or_default().to_owned())
+    let line = why.lines().next().unwrap_or_default().to_owned();
+    let mut judgement = judge::inconclusive(Inconclusive::Cut(line));
+    if let Some(ScenarioError::Skipped(_)) = error {
+        judgement.outcome = Outcome::Skipped;
+    }
+    judgement
 }
 
 fn write_recording(
@@ -222,37 +281,24 @@ fn write_recording(
 
 /// What to tell of a candidate that did not load.
 #[must_use]
-pub fn load_failed(failure: &CommandFailure, prepared: &Prepared) -> ScenarioError {
+pub fn load_failed(failure: &CommandFailure, prepared: &Loadable) -> ScenarioError {
     let program = failure.argv.first().map_or("", String::as_str);
-    if failure.missing {
-        return ScenarioError::Lab(format!(
-            "could not load the candidate: there is no program `{program}` on this machine\n\
-             (on Debian and Ubuntu: apt-get install {})",
-            dialect::package_of(program)
+    if let Some(package) = dialect::package_of(program).filter(|_| failure.missing) {
+        return ScenarioError::Skipped(format!(
+            "there is no program `{program}` on this machine to load the candidate with\n\
+             (on Debian and Ubuntu: apt-get install {package})"
         ));
     }
-    // EMSGSIZE of netlink(7): nft sends a ruleset as one message, and inside a user namespace it may
-    // not raise its send buffer (SO_SNDBUFFORCE; nft 1.0.6 tries nothing else). The candidate is not
-    // at fault.
-    if failure.stderr.contains("Message too long") {
-        return ScenarioError::Lab(format!(
-            "could not load the candidate {}: it is larger than an unprivileged program may send to \
-             the kernel at once\n\
-             (raise the limit: sysctl net.core.wmem_default=4194304)",
-            prepared.path.display()
-        ));
+    match prepared.refusal(failure) {
+        Some((_, Refusal::Lab(why))) => ScenarioError::Lab(why),
+        Some((layer, Refusal::Input(said))) => ScenarioError::Input(format!(
+            "{program} refuses {} ({})\n{}",
+            layer.title(),
+            failure.status,
+            said.trim_end()
+        )),
+        None => collector::out_of_order(),
     }
-    let said = if failure.stderr.trim().is_empty() {
-        &failure.stdout
-    } else {
-        &failure.stderr
-    };
-    ScenarioError::Input(format!(
-        "{program} refuses the candidate {} ({})\n{}",
-        prepared.path.display(),
-        failure.status,
-        prepared.translate(said).trim_end()
-    ))
 }
 
 /// What to tell of a lab that could not be used.

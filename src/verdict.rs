@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use crate::scenario::RejectKind;
+use crate::{dialect::xtables::LEGACY, scenario::RejectKind};
 
 /// What the firewall did with a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,16 @@ pub struct Arrival {
     pub source: std::net::IpAddr,
     /// See `source`.
     pub destination: std::net::IpAddr,
+    /// Its source port, if its protocol has one.
+    pub sport: Option<u16>,
+    /// Its destination port, if its protocol has one.
+    pub dport: Option<u16>,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// Differentiated services code point (RFC 2474).
+    pub dscp: u8,
+    /// The maximum segment size that it announces (RFC 9293 section 3.7.1).
+    pub mss: Option<u16>,
 }
 
 /// The error that a rejecting rule sent.
@@ -69,6 +79,8 @@ pub struct Rule {
     pub text: Option<String>,
     /// Where it was written; `None` if nobody has looked.
     pub origin: Option<Origin>,
+    /// The layer that brought it, if the scenario has several.
+    pub layer: Option<String>,
 }
 
 /// The policy of a base chain.
@@ -78,6 +90,8 @@ pub struct Policy {
     pub chain: Chain,
     /// Where it was written; `None` if nobody has looked.
     pub origin: Option<Origin>,
+    /// The layer that set it, if the scenario has several.
+    pub layer: Option<String>,
 }
 
 /// Where in the user's files a rule or a policy was written.
@@ -161,6 +175,13 @@ pub enum Inconclusive {
     AnswerMissing,
     /// A rule handed it to somebody else (queue, synproxy, flow offload).
     HandedOver(&'static str),
+    /// The machine was too busy for the pace that the scenario asks for.
+    Late {
+        /// How long the series took, in microseconds.
+        took_us: u64,
+        /// How long it was to take.
+        within_us: u64,
+    },
     /// The run ended before the probe was sent.
     Cut(String),
 }
@@ -231,6 +252,17 @@ impl Decider {
     }
 }
 
+impl Chain {
+    /// What the number of a rule is called: legacy iptables knows places only.
+    fn number(&self) -> &'static str {
+        if self.family.starts_with(LEGACY) {
+            "rule"
+        } else {
+            "handle"
+        }
+    }
+}
+
 impl Outcome {
     /// The word in reports.
     #[must_use]
@@ -281,20 +313,42 @@ impl fmt::Display for Decider {
                 if let Some(text) = &rule.text {
                     write!(f, " `{text}`")?;
                 }
-                write!(f, " ({}, handle {}", rule.chain, rule.handle)?;
+                write!(
+                    f,
+                    " ({}, {} {}",
+                    rule.chain,
+                    rule.chain.number(),
+                    rule.handle
+                )?;
+                if let Some(layer) = &rule.layer {
+                    write!(f, ", layer {layer}")?;
+                }
                 if let Some(Origin::Unknown(why)) = &rule.origin {
                     write!(f, "; line unknown: {why}")?;
                 }
                 f.write_str(")")
             }
-            Self::Policy(Policy { chain, origin }) => match origin {
-                Some(Origin::Known(line)) if line.implied => {
-                    write!(f, "policy {line} ({chain}, implied: none is written)")
+            Self::Policy(Policy {
+                chain,
+                origin,
+                layer,
+            }) => {
+                let layer = layer.as_ref().map(|layer| format!(", layer {layer}"));
+                let layer = layer.unwrap_or_default();
+                match origin {
+                    Some(Origin::Known(line)) if line.implied => {
+                        write!(
+                            f,
+                            "policy {line} ({chain}{layer}, implied: none is written)"
+                        )
+                    }
+                    Some(Origin::Known(line)) => write!(f, "policy {line} ({chain}{layer})"),
+                    Some(Origin::Unknown(why)) => {
+                        write!(f, "policy of {chain} (line unknown: {why}{layer})")
+                    }
+                    None => write!(f, "policy of {chain}"),
                 }
-                Some(Origin::Known(line)) => write!(f, "policy {line} ({chain})"),
-                Some(Origin::Unknown(why)) => write!(f, "policy of {chain} (line unknown: {why})"),
-                None => write!(f, "policy of {chain}"),
-            },
+            }
             Self::Kernel(reason) => write!(f, "kernel: {reason}"),
             Self::NoChain => f.write_str("no filter chain on its way"),
         }
@@ -356,6 +410,12 @@ impl fmt::Display for Inconclusive {
                 "a rule rejects the probe, but its error was neither seen nor dropped by a chain",
             ),
             Self::HandedOver(to) => write!(f, "a rule handed the probe to {to}, out of sight"),
+            Self::Late { took_us, within_us } => write!(
+                f,
+                "the machine was too busy: the series took {} ms, not {} ms",
+                took_us / 1000,
+                within_us / 1000
+            ),
             Self::Cut(why) => f.write_str(why),
         }
     }

@@ -45,7 +45,7 @@ impl Recording {
         for line in lines {
             match serde_json::from_str(line).unwrap() {
                 Record::Loaded(record) => loaded = Some(record),
-                Record::Ruleset { listing } => ruleset = Some(Ruleset::parse(&listing)),
+                Record::Ruleset(listing) => ruleset = Some(Ruleset::parse(&listing)),
                 Record::Evidence(record) => evidence.push(*record),
                 Record::Lab { .. } | Record::Sealed { .. } | Record::Done { .. } => {}
                 other => panic!("{other:?}"),
@@ -75,9 +75,10 @@ impl Recording {
             lab: &self.plan.lab,
             loaded,
             ruleset: &self.ruleset,
+            listing: "",
         };
         let sent = self.case(number).sends().next().unwrap();
-        judge::judge(&self.scenario, sent, self.probe(number), evidence, setting)
+        judge::judge(&self.scenario, sent, self.probe(number), evidence, setting).judgement
     }
 
     fn case(&self, number: usize) -> &Case {
@@ -143,7 +144,7 @@ fn nothing_passes_when(#[case] change: fn(&mut Evidence)) {
 fn nothing_passes_when_the_candidate_changed_no_ruleset() {
     let recording = Recording::read();
     let mut loaded = recording.loaded.clone();
-    loaded.generation_after = loaded.generation_before;
+    loaded.layers[0].changed = false;
     for (number, evidence) in recording.evidence.iter().enumerate() {
         let judgement = recording.judge(number, evidence, &loaded);
         assert_eq!(

@@ -14,7 +14,8 @@ use std::{
 use nix::{sys::utsname::uname, unistd::setsid};
 
 use crate::{
-    candidate, command,
+    candidate::{self, Root},
+    command,
     drill::Drill,
     error::Doing,
     lab::Lab,
@@ -96,12 +97,10 @@ fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(),
         kernel: kernel_release(),
         elapsed_us: micros(started),
     });
-    candidate::stage(&plan.candidate)?;
-    plan.reloads.iter().try_for_each(candidate::stage)?;
     match &plan.task {
         Task::Shell(shell) => {
             let mut nft = lab.firewall.run(&world, NftSocket::open)?;
-            let load = || candidate::load(&plan.candidate, &mut nft, false, None);
+            let load = || candidate::load(&plan.candidate, Root::Untouched, &mut nft, false, None);
             match lab.firewall.run(&world, load)? {
                 Ok(loaded) => records.send(&Record::Loaded(loaded)),
                 Err(failure) => {

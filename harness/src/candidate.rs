@@ -1,44 +1,102 @@
-//! The configuration under test: its files, the commands that load it, and the listing of the ruleset
-//! that results.
+//! The configuration under test: its files, the commands that load it, and the listing of the rules that
+//! result.
 
 use crate::{
     command::{self, Meanwhile, Running},
     nftnetlink::NftSocket,
-    protocol::{Broken, CandidateSpec, CommandFailure, Loaded, OUTPUT_LIMIT},
-    root,
+    protocol::{
+        Broken, CandidateSpec, Command, CommandFailure, LayerSpec, Listing, Loaded, LoadedLayer,
+        OUTPUT_LIMIT,
+    },
+    root, xtables,
 };
 
 /// The most that is read of a ruleset's listing, in bytes: a million rules.
 const LISTING_LIMIT: usize = 256 << 20;
 
-/// Puts a candidate's files into the private root.
-pub(crate) fn stage(candidate: &CandidateSpec) -> Result<(), Broken> {
-    for folder in &candidate.replaced {
-        root::cover_folder(folder)?;
+/// Whether the private root is prepared for a candidate already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Root {
+    Untouched,
+    Prepared,
+}
+
+/// Puts a layer's files into the private root.
+fn stage(layer: &LayerSpec, root: Root) -> Result<(), Broken> {
+    if root == Root::Untouched {
+        for folder in &layer.replaced {
+            root::cover_folder(folder)?;
+        }
+        for path in &layer.writable {
+            root::make_writable(path)?;
+        }
     }
-    for file in &candidate.files {
+    for file in &layer.files {
         root::write_file(&file.path, &file.content.0, file.mode)?;
     }
     Ok(())
 }
 
-/// Runs a candidate's commands in the current network namespace (none if `blind`), and does something
-/// else meanwhile. The inner error is the command that failed.
+/// Loads a candidate, layer by layer, in the current network namespace (nothing if `blind`), and does
+/// something else meanwhile. The inner error is the command that failed.
 pub(crate) fn load(
     candidate: &CandidateSpec,
+    root: Root,
     nft: &mut NftSocket,
     blind: bool,
     mut meanwhile: Meanwhile<'_, '_>,
 ) -> Result<Result<Loaded, CommandFailure>, Broken> {
-    let generation_before = nft.generation()?;
-    let commands: &[_] = if blind { &[] } else { &candidate.load };
-    let mut printed = String::new();
-    for command in commands {
-        let finished = match command::start(command)? {
-            Ok(running) => {
-                let meanwhile = meanwhile.as_deref_mut();
-                running.finish_while(OUTPUT_LIMIT, meanwhile)?
+    let mut loaded = Loaded {
+        candidate: 0,
+        layers: Vec::new(),
+        generation_probed: nft.generation()?,
+        output: String::new(),
+        elapsed_us: 0,
+    };
+    let mut legacy = Listing::default();
+    list_legacy(&mut legacy)?;
+    let last = candidate.layers.len().saturating_sub(1);
+    for (number, layer) in candidate.layers.iter().enumerate() {
+        stage(layer, root)?;
+        if blind {
+            loaded.layers.push(LoadedLayer::default());
+            continue;
+        }
+        match run_loaders(layer, meanwhile.as_deref_mut())? {
+            Ok(output) => loaded.output.push_str(&output),
+            Err(failure) => {
+                let layer = number;
+                return Ok(Err(CommandFailure { layer, ..failure }));
             }
+        }
+        let listing = if number == last {
+            let mut listing = Listing::default();
+            list_legacy(&mut listing)?;
+            listing
+        } else {
+            Listed::start(&candidate.list)?.finish()?
+        };
+        let generation = nft.generation()?;
+        let rules = |of: &Listing| (of.iptables.clone(), of.ip6tables.clone());
+        loaded.layers.push(LoadedLayer {
+            changed: generation != loaded.generation_probed || rules(&listing) != rules(&legacy),
+            listing: (number != last).then(|| listing.clone()),
+        });
+        loaded.generation_probed = generation;
+        legacy = listing;
+    }
+    Ok(Ok(loaded))
+}
+
+/// Runs a layer's commands; what they printed, or the one that failed.
+fn run_loaders(
+    layer: &LayerSpec,
+    mut meanwhile: Meanwhile<'_, '_>,
+) -> Result<Result<String, CommandFailure>, Broken> {
+    let mut printed = String::new();
+    for command in &layer.load {
+        let finished = match command::start(command)? {
+            Ok(running) => running.finish_while(OUTPUT_LIMIT, meanwhile.as_deref_mut())?,
             Err(failure) => Err(failure),
         };
         match finished {
@@ -49,44 +107,45 @@ pub(crate) fn load(
             Err(failure) => return Ok(Err(failure)),
         }
     }
-    let generation_after = nft.generation()?;
-    Ok(Ok(Loaded {
-        candidate: 0,
-        generation_before,
-        generation_after,
-        generation_probed: generation_after,
-        output: printed,
-        elapsed_us: 0,
-    }))
+    Ok(Ok(printed))
 }
 
 /// A listing on its way.
-pub(crate) struct Listing(Result<Running, CommandFailure>);
+pub(crate) struct Listed(Result<Running, CommandFailure>);
 
-/// Starts to list the ruleset of the current network namespace.
-pub(crate) fn start_listing(candidate: &CandidateSpec) -> Result<Listing, Broken> {
-    command::start(&candidate.list).map(Listing)
-}
+impl Listed {
+    /// Starts to list all rules of the current network namespace.
+    pub(crate) fn start(list: &Command) -> Result<Self, Broken> {
+        command::start(list).map(Self)
+    }
 
-impl Listing {
-    /// Waits for it.
-    pub(crate) fn finish(self) -> Result<String, Broken> {
+    /// Waits for it, in the namespace that is listed.
+    pub(crate) fn finish(self) -> Result<Listing, Broken> {
         let finished = match self.0 {
             Ok(running) => running.finish(LISTING_LIMIT)?,
             Err(failure) => Err(failure),
         };
-        match finished {
-            Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            Err(failure) => Err(Broken::new("list the loaded ruleset", describe(&failure))),
-        }
+        let output = finished.map_err(|failure| cannot_list(&failure))?;
+        let mut listing = Listing {
+            listing: String::from_utf8_lossy(&output.stdout).into_owned(),
+            ..Listing::default()
+        };
+        list_legacy(&mut listing)?;
+        Ok(listing)
     }
 }
 
-fn describe(failure: &CommandFailure) -> String {
+/// Lists the rules of legacy iptables.
+pub(crate) fn list_legacy(into: &mut Listing) -> Result<(), Broken> {
+    xtables::list(into, LISTING_LIMIT)?.map_err(|failure| cannot_list(&failure))
+}
+
+fn cannot_list(failure: &CommandFailure) -> Broken {
     let said = failure.stderr.trim();
-    if said.is_empty() {
+    let why = if said.is_empty() {
         failure.to_string()
     } else {
         format!("{failure}: {said}")
-    }
+    };
+    Broken::new("list the loaded ruleset", why)
 }

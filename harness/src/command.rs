@@ -92,6 +92,8 @@ pub(crate) fn start(command: &Command) -> Result<Result<Running, CommandFailure>
             patience: PATIENCE,
         })),
         Err(error) => Ok(Err(CommandFailure {
+            candidate: 0,
+            layer: 0,
             argv: command.argv.clone(),
             missing: error.kind() == io::ErrorKind::NotFound,
             status: error.to_string(),
@@ -121,6 +123,8 @@ impl Running {
         match status {
             Some(status) if status.success() => Ok(Ok(output)),
             other => Ok(Err(CommandFailure {
+                candidate: 0,
+                layer: 0,
                 argv: self.argv,
                 status: describe(other),
                 missing: false,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    mute::Mute,
     packet::{Relation, Seen, Turn, relate},
     prober::Prober,
     protocol::{
@@ -21,13 +22,29 @@ pub(crate) struct Talk {
     started: Option<Instant>,
     last: Option<Instant>,
     connections: BTreeMap<u32, Known>,
+    /// Ports of the firewall that say nothing by themselves.
+    mutes: BTreeMap<u16, Mute>,
+}
+
+/// The port of the firewall that a segment was redirected to, if so.
+fn redirected(probe: &Probe, evidence: &Evidence) -> Option<u16> {
+    let [_, planned] = probe.packet.tcp_ports().try_into().ok()?;
+    let mut sightings = evidence.observed.seen.iter();
+    sightings.find_map(|sighting| {
+        let seen = Seen::parse(&sighting.packet.0).filter(|_| sighting.place == Place::Input)?;
+        let itself = relate(&probe.packet, &seen) == Relation::Itself;
+        let (_, port) = seen.ports().filter(|_| itself)?;
+        (port != planned).then_some(port)
+    })
 }
 
 /// What is known of a connection.
 #[derive(Default)]
 struct Known {
     /// The first of its packets that arrived at the other end, as it arrived.
-    arrived: Option<(Origin, Bytes)>,
+    first: Option<(Origin, Bytes)>,
+    /// The last packet of each direction that arrived, original first.
+    last: [Option<Bytes>; 2],
     turn: Turn,
 }
 
@@ -61,8 +78,18 @@ impl Talk {
                 ..Evidence::default()
             });
         };
+        for port in actual.packet.tcp_ports() {
+            self.mute(prober, port)?;
+        }
         self.pace(probe.pause_us);
         let mut evidence = prober.probe(&actual)?;
+        // What was redirected to another port of the firewall was reset by its own TCP; sent once more, it
+        // begins anew (net/netfilter/nf_conntrack_proto_tcp.c).
+        if let Some(port) = redirected(&actual, &evidence)
+            && self.mute(prober, port)?
+        {
+            evidence = prober.probe(&actual)?;
+        }
         evidence.at_us = self.at();
         if let Some(known) = self.connections.get_mut(&connection.number) {
             known.note(&actual, connection, &evidence);
@@ -74,6 +101,15 @@ impl Talk {
             });
         }
         Ok(evidence)
+    }
+
+    /// Keeps the firewall's own TCP out of this; false if it is already.
+    fn mute(&mut self, prober: &Prober<'_>, port: u16) -> Result<bool, Broken> {
+        if self.mutes.contains_key(&port) {
+            return Ok(false);
+        }
+        self.mutes.insert(port, prober.mute(port)?);
+        Ok(true)
     }
 
     /// Waits until the next probe is due.
@@ -103,9 +139,16 @@ impl Known {
     fn next(&self, probe: &Probe, connection: Connection) -> Option<Probe> {
         let mut actual = probe.clone();
         if connection.direction == Direction::Reply {
-            let (from, bytes) = self.arrived.as_ref()?;
+            let (from, bytes) = self.first.as_ref()?;
             actual.from = *from;
-            actual.packet.answer(&Seen::parse(&bytes.0)?, &bytes.0);
+            actual.packet.answer(&Seen::parse(&bytes.0)?);
+        }
+        if actual.packet.quotes() {
+            let other = match connection.direction {
+                Direction::Original => 1,
+                Direction::Reply => 0,
+            };
+            actual.packet.quote(self.last[other].as_ref()?);
         }
         actual.packet.number(&self.turn, connection.direction);
         Some(actual)
@@ -120,14 +163,20 @@ impl Known {
         let seen = arrived.and_then(|sighting| Seen::parse(&sighting.packet.0));
         self.turn
             .note(&probe.packet, seen.as_ref(), connection.direction);
-        if let (Some(sighting), Direction::Original, None) =
-            (arrived, connection.direction, &self.arrived)
-        {
-            let from = match sighting.place {
-                Place::Wire(interface) => Origin::Wire(interface),
-                Place::Input => Origin::Firewall,
-            };
-            self.arrived = Some((from, sighting.packet.clone()));
+        let Some(sighting) = arrived else {
+            return;
+        };
+        let from = match sighting.place {
+            Place::Wire(interface) => Origin::Wire(interface),
+            Place::Input => Origin::Firewall,
+        };
+        match connection.direction {
+            Direction::Original => {
+                self.first
+                    .get_or_insert_with(|| (from, sighting.packet.clone()));
+                self.last[0] = Some(sighting.packet.clone());
+            }
+            Direction::Reply => self.last[1] = Some(sighting.packet.clone()),
         }
     }
 }

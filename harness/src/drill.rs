@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use crate::{
     agent::Records,
-    candidate,
+    candidate::{self, Listed, Root},
     conversation::Talk,
     lab::Lab,
     netns::NetNs,
     nftnetlink::NftSocket,
     prober::{Prober, Senses, stay_on_this_cpu},
     protocol::{
-        Blind, Broken, CandidateSpec, Control, Conversation, Loaded, Plan, Probe, Record, Reload,
-        Reloaded, Step, Watch, micros,
+        Blind, Broken, CandidateSpec, Control, Conversation, Listing, Loaded, Plan, Probe, Record,
+        Reload, Reloaded, Step, Watch, micros,
     },
 };
 
@@ -37,35 +37,37 @@ struct Sitting {
 /// What is left of the control run, in the order of the probes.
 type Controls = std::vec::IntoIter<Control>;
 
-impl<'a> Drill<'a> {
+impl Drill<'_> {
     /// Holds all conversations, the first of them in `lab`, where nothing is loaded yet. Ends early,
     /// with the last record sent, where a candidate's own program refuses it.
     pub(crate) fn hold(mut self, conversations: &[Conversation], lab: Lab) -> Result<(), Broken> {
         let shared = conversations.iter().take_while(|one| !one.isolated).count();
         let (first, rest) = conversations.split_at(shared.max(1).min(conversations.len()));
         let watch = first.first().map(|one| one.watch.clone());
-        let Some(sitting) = self.sit_down(lab, &watch.unwrap_or_default())? else {
+        let sitting = self.sit_down(lab, &watch.unwrap_or_default(), Root::Untouched)?;
+        let Some(sitting) = sitting else {
             return Ok(());
         };
         // The listing is made by another process while the control run is under way.
-        let list = || candidate::start_listing(&self.plan.candidate);
-        let listing = sitting.lab.firewall.run(self.world, list)?;
+        let list = || Listed::start(&self.plan.candidate.list);
+        let listed = sitting.lab.firewall.run(self.world, list)?;
         let mut controls = self.control(conversations)?;
-        self.records.send(&Record::Ruleset {
-            listing: listing.finish()?,
-        });
-        if !self.sit(sitting, first, &mut controls)? {
+        let finish = || listed.finish();
+        let listing = sitting.lab.firewall.run(self.world, finish)?;
+        self.records.send(&Record::Ruleset(listing.clone()));
+        if !self.sit(sitting, listing, first, &mut controls)? {
             return Ok(());
         }
         for (number, conversation) in (CONTROL_LAB + 1..).zip(rest) {
             let lab = self.lab(number)?;
-            let Some(sitting) = self.sit_down(lab, &conversation.watch)? else {
+            let sitting = self.sit_down(lab, &conversation.watch, Root::Prepared)?;
+            let Some(sitting) = sitting else {
                 return Ok(());
             };
             let listing = self.list(&sitting.lab, &self.plan.candidate)?;
-            self.records.send(&Record::Ruleset { listing });
+            self.records.send(&Record::Ruleset(listing.clone()));
             let alone = std::slice::from_ref(conversation);
-            if !self.sit(sitting, alone, &mut controls)? {
+            if !self.sit(sitting, listing, alone, &mut controls)? {
                 return Ok(());
             }
         }
@@ -96,9 +98,9 @@ impl<'a> Drill<'a> {
     }
 
     /// Loads the candidate and switches the trace on; `None` if its own program refuses it.
-    fn sit_down(&mut self, lab: Lab, watch: &Watch) -> Result<Option<Sitting>, Broken> {
+    fn sit_down(&mut self, lab: Lab, watch: &Watch, root: Root) -> Result<Option<Sitting>, Broken> {
         let mut nft = lab.firewall.run(self.world, NftSocket::open)?;
-        let Some(mut loaded) = self.load(&lab, &mut nft)? else {
+        let Some(mut loaded) = self.load(&lab, root, &mut nft)? else {
             return Ok(None);
         };
         let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
@@ -111,9 +113,14 @@ impl<'a> Drill<'a> {
         Ok(Some(Sitting { lab, nft }))
     }
 
-    fn load(&mut self, lab: &Lab, nft: &mut NftSocket) -> Result<Option<Loaded>, Broken> {
+    fn load(
+        &mut self,
+        lab: &Lab,
+        root: Root,
+        nft: &mut NftSocket,
+    ) -> Result<Option<Loaded>, Broken> {
         let blind = self.plan.blind == Some(Blind::CandidateNotLoaded);
-        let load = || candidate::load(&self.plan.candidate, nft, blind, None);
+        let load = || candidate::load(&self.plan.candidate, root, nft, blind, None);
         match lab.firewall.run(self.world, load)? {
             Ok(loaded) => Ok(Some(loaded)),
             Err(failure) => {
@@ -129,9 +136,28 @@ impl<'a> Drill<'a> {
         self.records.flush();
     }
 
-    fn list(&self, lab: &Lab, candidate: &CandidateSpec) -> Result<String, Broken> {
-        let list = || candidate::start_listing(candidate);
-        lab.firewall.run(self.world, list)?.finish()
+    fn list(&self, lab: &Lab, candidate: &CandidateSpec) -> Result<Listing, Broken> {
+        let list = || Listed::start(&candidate.list)?.finish();
+        lab.firewall.run(self.world, list)
+    }
+
+    /// The rules with their counters and the elements of their sets.
+    fn list_state(&self, lab: &Lab) -> Result<String, Broken> {
+        let list = || Listed::start(&self.plan.candidate.list_state)?.finish();
+        Ok(lab.firewall.run(self.world, list)?.listing)
+    }
+
+    /// The last look at the rules that evidence is about.
+    fn seal(&mut self, lab: &Lab, nft: &mut NftSocket, legacy: &Listing) -> Result<(), Broken> {
+        let mut now = Listing::default();
+        lab.firewall
+            .run(self.world, || candidate::list_legacy(&mut now))?;
+        let rules = |of: &Listing| (of.iptables.clone(), of.ip6tables.clone());
+        self.records.send(&Record::Sealed {
+            generation: nft.generation()?,
+            legacy_changed: rules(&now) != rules(legacy),
+        });
+        Ok(())
     }
 
     /// Holds conversations in one lab and seals what was found; false if a configuration that replaces
@@ -139,6 +165,7 @@ impl<'a> Drill<'a> {
     fn sit(
         &mut self,
         sitting: Sitting,
+        mut listing: Listing,
         conversations: &[Conversation],
         controls: &mut Controls,
     ) -> Result<bool, Broken> {
@@ -149,7 +176,6 @@ impl<'a> Drill<'a> {
         let senses = || Senses::open(&groups, self.plan.blind);
         let senses = lab.firewall.run(self.world, senses)?;
         let mut prober = Prober::open(&lab, self.world, &probes, senses, self.plan.blind)?;
-        let mut candidate: &'a CandidateSpec = &self.plan.candidate;
         for conversation in conversations {
             let mut talk = Talk::default();
             for step in &conversation.steps {
@@ -159,29 +185,30 @@ impl<'a> Drill<'a> {
                         let mut evidence = talk.probe(&mut prober, probe)?;
                         evidence.control = controls.next().unwrap_or_default();
                         if conversation.watch.listing {
-                            evidence.listing = Some(self.list(&lab, candidate)?);
+                            evidence.listing = Some(self.list_state(&lab)?);
                         }
                         self.records.send(&Record::Evidence(Box::new(evidence)));
                     }
                     Step::Reload(reload) => {
                         let control = reload.meanwhile.as_ref().and_then(|_| controls.next());
+                        self.seal(&lab, &mut nft, &listing)?;
                         let Some(other) =
                             self.reload(reload, &lab, &mut nft, &mut prober, control)?
                         else {
                             return Ok(false);
                         };
-                        candidate = other;
+                        listing = other;
                     }
                 }
             }
         }
-        let generation = nft.generation()?;
-        self.records.send(&Record::Sealed { generation });
+        self.seal(&lab, &mut nft, &listing)?;
         prober.leave();
         Ok(true)
     }
 
-    /// Loads another configuration while packets go on coming; it, unless its own program refuses it.
+    /// Loads another configuration while packets go on coming; the rules that result, unless its own
+    /// program refuses it.
     fn reload(
         &mut self,
         reload: &Reload,
@@ -189,16 +216,13 @@ impl<'a> Drill<'a> {
         nft: &mut NftSocket,
         prober: &mut Prober<'_>,
         control: Option<Control>,
-    ) -> Result<Option<&'a CandidateSpec>, Broken> {
-        let plan: &'a Plan = self.plan;
-        let Some(candidate) = plan.reloads.get(reload.candidate) else {
+    ) -> Result<Option<Listing>, Broken> {
+        let Some(candidate) = self.plan.reloads.get(reload.candidate) else {
             return Err(Broken::new(
                 "read the plan",
                 "no such configuration to load",
             ));
         };
-        let generation = nft.generation()?;
-        self.records.send(&Record::Sealed { generation });
         let started = Instant::now();
         let mut reloaded = Reloaded {
             id: reload.id,
@@ -214,7 +238,7 @@ impl<'a> Drill<'a> {
             lab.firewall
                 .leave(self.world, || prober.pass_by(probe, &mut reloaded))
         };
-        let load = || candidate::load(candidate, nft, false, Some(&mut meanwhile));
+        let load = || candidate::load(candidate, Root::Prepared, nft, false, Some(&mut meanwhile));
         match lab.firewall.run(self.world, load)? {
             Ok(mut loaded) => {
                 loaded.candidate = reload.candidate + 1;
@@ -222,10 +246,11 @@ impl<'a> Drill<'a> {
                 self.records.send(&Record::Reloaded(reloaded));
                 self.loaded(loaded);
                 let listing = self.list(lab, candidate)?;
-                self.records.send(&Record::Ruleset { listing });
-                Ok(Some(candidate))
+                self.records.send(&Record::Ruleset(listing.clone()));
+                Ok(Some(listing))
             }
-            Err(failure) => {
+            Err(mut failure) => {
+                failure.candidate = reload.candidate + 1;
                 self.records.send(&Record::LoadFailed(failure));
                 Ok(None)
             }

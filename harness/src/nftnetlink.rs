@@ -2,6 +2,7 @@
 //! itself (linux/netfilter/nf_tables.h). No `nft` process is needed for any of it.
 
 use std::{
+    cell::RefCell,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
@@ -27,6 +28,7 @@ use crate::{
     netlink::{self, DATAGRAM_BYTES},
     protocol::{Broken, Bytes, Trace, TraceEvent, TraceKind, TraceVerdict},
     socket::ETHERTYPE_BARRIER,
+    xtables::{self, LogSocket},
 };
 
 /// The name of the harness's own tables; nothing in them decides anything.
@@ -334,6 +336,8 @@ const MAX_EVENTS: usize = 1 << 16;
 /// Listens to the nftables trace of the namespace in which it was opened.
 pub(crate) struct TraceSocket {
     socket: Socket,
+    /// The trace of legacy iptables, where it is in use.
+    legacy: Option<RefCell<LogSocket>>,
 }
 
 impl TraceSocket {
@@ -349,14 +353,27 @@ impl TraceSocket {
             if !deaf {
                 socket.add_membership(TRACE_GROUP)?;
             }
-            io::Result::Ok(Self { socket })
+            io::Result::Ok(socket)
         };
-        open().doing(|| "listen to the nftables trace")
+        Ok(Self {
+            socket: open().doing(|| "listen to the nftables trace")?,
+            legacy: match xtables::in_use() && !deaf {
+                true => Some(RefCell::new(LogSocket::open(buffer)?)),
+                false => None,
+            },
+        })
     }
 
     /// Takes all events that are there. Tracing happens while a packet is processed, so behind a
     /// barrier these are all there will be.
     pub(crate) fn drain(&self, trace: &mut Trace) {
+        self.drain_nftables(trace);
+        if let Some(legacy) = &self.legacy {
+            legacy.borrow_mut().drain(trace);
+        }
+    }
+
+    fn drain_nftables(&self, trace: &mut Trace) {
         let mut buffer = vec![0; DATAGRAM_BYTES];
         for _ in 0..MAX_EVENTS {
             match self.socket.recv(&mut &mut buffer[..], 0) {

@@ -6,7 +6,7 @@
 //! evidence; a barrier that does not come back makes the probe inconclusive.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     io,
     os::fd::AsFd,
     thread,
@@ -23,6 +23,7 @@ use crate::{
     error::Doing,
     kernel::Counters,
     lab::Lab,
+    mute::Mute,
     netlog::LogSocket,
     netns::NetNs,
     nftnetlink::TraceSocket,
@@ -61,7 +62,8 @@ pub(crate) struct Prober<'a> {
     wires: Vec<PacketSocket>,
     barriers: Vec<PacketSocket>,
     inputs: Vec<InputSocket>,
-    output: OutputSocket,
+    /// For probes of the firewall itself, by user and mark.
+    outputs: BTreeMap<(Option<String>, u32), OutputSocket>,
     routes: RouteSocket,
     counters: Counters,
     senses: Senses,
@@ -158,23 +160,16 @@ impl<'a> Prober<'a> {
                 .iter()
                 .map(|(v6, protocol)| InputSocket::open(*v6, *protocol))
                 .collect::<Result<_, _>>()?;
-            let output = OutputSocket::open()?;
-            Ok((
-                barriers,
-                inputs,
-                output,
-                RouteSocket::open()?,
-                Counters::read()?,
-            ))
+            Ok((barriers, inputs, RouteSocket::open()?, Counters::read()?))
         };
-        let (barriers, inputs, output, routes, counters) = lab.firewall.run(world, open_inside)?;
+        let (barriers, inputs, routes, counters) = lab.firewall.run(world, open_inside)?;
         Ok(Self {
             lab,
             world,
             wires,
             barriers,
             inputs,
-            output,
+            outputs: BTreeMap::new(),
             routes,
             counters,
             senses,
@@ -217,6 +212,13 @@ impl<'a> Prober<'a> {
         Ok(())
     }
 
+    /// Keeps the firewall's own TCP out of what happens at this port.
+    pub(crate) fn mute(&self, port: u16) -> Result<Mute, Broken> {
+        self.lab.firewall.run(self.world, || {
+            Mute::port(port).doing(|| format!("silence port {port} of the firewall"))
+        })
+    }
+
     /// Lets the sockets go. Closing a packet socket waits for an RCU grace period, milliseconds each,
     /// so a thread of its own does it.
     pub(crate) fn leave(self) {
@@ -224,12 +226,12 @@ impl<'a> Prober<'a> {
             wires,
             barriers,
             inputs,
-            output,
+            outputs,
             routes,
             senses,
             ..
         } = self;
-        thread::spawn(move || drop((wires, barriers, inputs, output, routes, senses)));
+        thread::spawn(move || drop((wires, barriers, inputs, outputs, routes, senses)));
     }
 
     /// Sends all probes in windows, and says of each whether and where it came out.
@@ -289,20 +291,34 @@ impl<'a> Prober<'a> {
                 }
                 Origin::Firewall => {
                     for probe in run {
-                        for piece in pieces(&probe.packet) {
-                            if let Err(failed) = self.output.send(&piece, probe.packet.destination)
-                            {
-                                error = Some(SendError {
-                                    code: failed.raw_os_error().unwrap_or_default(),
-                                    text: failed.to_string(),
-                                });
-                            }
+                        let sent = self.output(probe).and_then(|output| {
+                            pieces(&probe.packet)
+                                .iter()
+                                .try_for_each(|piece| output.send(piece, probe.packet.destination))
+                        });
+                        if let Err(failed) = sent {
+                            error = Some(SendError {
+                                code: failed.raw_os_error().unwrap_or_default(),
+                                text: failed.to_string(),
+                            });
                         }
                     }
                 }
             }
         }
         Ok(error)
+    }
+
+    /// The socket that sends a probe of the firewall itself.
+    fn output(&mut self, probe: &Probe) -> io::Result<&OutputSocket> {
+        match self.outputs.entry((probe.user.clone(), probe.mark)) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(vacant) => {
+                let open = || Ok(OutputSocket::open(probe.user.as_deref(), probe.mark));
+                let opened = self.lab.firewall.run(self.world, open);
+                Ok(vacant.insert(opened.map_err(io::Error::other)??))
+            }
+        }
     }
 
     /// Waits for the barrier behind what was sent, then takes everything that arrived.

@@ -88,18 +88,30 @@ pub struct NeighbourSpec {
     pub address: IpAddr,
 }
 
-/// The configuration under test, as files and the commands that load them.
+/// The configuration of the firewall, as files and the commands that load them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateSpec {
+    /// Loaded in order, each on top of those before; at least one.
+    pub layers: Vec<LayerSpec>,
+    /// Lists the loaded nftables ruleset with handles; its output becomes [`Listing::listing`].
+    pub list: Command,
+    /// Lists it with its counters and the elements of its sets: [`Evidence::listing`].
+    pub list_state: Command,
+}
+
+/// One configuration of possibly several.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerSpec {
     /// Folders that hold nothing but what is staged, whatever the machine has there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<PathBuf>,
+    /// Files and folders of the machine that the commands may write to, in a copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writable: Vec<PathBuf>,
     /// Written into the sandbox's private root before the commands run.
     pub files: Vec<StagedFile>,
     /// Run in order; the first that fails ends the run.
     pub load: Vec<Command>,
-    /// Lists the loaded ruleset with handles; its output becomes [`Record::Ruleset`].
-    pub list: Command,
 }
 
 /// A file for the sandbox's private root.
@@ -314,17 +326,17 @@ pub enum Record {
     Loaded(Loaded),
     /// A command of the candidate failed: the candidate is bad, not the lab.
     LoadFailed(CommandFailure),
-    /// The ruleset as listed after loading.
-    Ruleset {
-        /// Standard output of [`CandidateSpec::list`].
-        listing: String,
-    },
+    /// The ruleset as listed after the last layer.
+    Ruleset(Listing),
     /// What was observed of one probe.
     Evidence(Box<Evidence>),
     /// The last look at the configuration that the evidence since [`Record::Loaded`] is about.
     Sealed {
         /// Generation of the nftables ruleset after the last probe.
         generation: u32,
+        /// Whether the rules of legacy iptables are others than those in [`Record::Ruleset`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        legacy_changed: bool,
     },
     /// Another configuration was loaded; [`Record::Loaded`] of it follows.
     Reloaded(Reloaded),
@@ -362,12 +374,10 @@ pub struct Loaded {
     /// 0 for [`Plan::candidate`], from 1 for [`Plan::reloads`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub candidate: usize,
-    /// Generation of the nftables ruleset before the first command. The kernel counts it up with
-    /// every transaction, so a candidate that was loaded has changed it.
-    pub generation_before: u32,
-    /// Generation after the last command.
-    pub generation_after: u32,
-    /// Generation after the harness's own trace table joined the candidate: what the probes met.
+    /// What became of each layer, in order.
+    pub layers: Vec<LoadedLayer>,
+    /// Generation of the nftables ruleset (the kernel counts it up with every transaction) after the
+    /// harness's own trace table joined the candidate: what the probes met.
     pub generation_probed: u32,
     /// What the commands printed on success (warnings).
     pub output: String,
@@ -375,9 +385,39 @@ pub struct Loaded {
     pub elapsed_us: u64,
 }
 
+/// What became of a layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadedLayer {
+    /// Whether its commands changed any rules: the generation of the nftables ruleset, or the rules of
+    /// legacy iptables. A layer that was loaded has.
+    pub changed: bool,
+    /// The ruleset as listed then; of the last layer it is [`Record::Ruleset`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<Listing>,
+}
+
+/// The loaded rules, as the programs that know them print them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Standard output of [`CandidateSpec::list`].
+    pub listing: String,
+    /// Of `iptables-legacy-save`; empty where the kernel holds no such rules.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub iptables: String,
+    /// Of `ip6tables-legacy-save`, likewise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ip6tables: String,
+}
+
 /// A command that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandFailure {
+    /// As [`Loaded::candidate`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub candidate: usize,
+    /// Index into [`CandidateSpec::layers`].
+    #[serde(default)]
+    pub layer: usize,
     /// What was run.
     pub argv: Vec<String>,
     /// Why it did not end with status 0: `exit status 1`, `signal 9`, `not found`, …
@@ -518,13 +558,15 @@ pub struct Trace {
 pub struct TraceEvent {
     /// The kernel's number for the packet; reused when its memory is.
     pub id: u32,
-    /// Family of the table, as nft names it: `ip`, `ip6`, `inet`, `arp`, `bridge`, `netdev`.
+    /// Family of the table, as nft names it: `ip`, `ip6`, `inet`, `arp`, `bridge`, `netdev`; for the
+    /// tables of legacy iptables `legacy ip` and `legacy ip6`.
     pub family: String,
     /// The table.
     pub table: String,
     /// The chain.
     pub chain: String,
-    /// The rule's handle, if a rule is meant.
+    /// The rule's handle, if a rule is meant; in legacy iptables its number in the chain, from 1, which
+    /// for the end of a chain is one more than it has rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handle: Option<u64>,
     /// What happened.
@@ -573,6 +615,8 @@ pub enum TraceVerdict {
     Queue,
     /// On to the next rule.
     Continue,
+    /// The trace does not say: what the rule's target does, or the chain's policy (legacy iptables).
+    Untold,
     /// Off this rule.
     Break,
     /// Into this chain, and back at its end.

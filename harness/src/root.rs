@@ -111,6 +111,41 @@ pub(crate) fn cover_folder(folder: &Path) -> Result<(), Broken> {
     bind(&cover, folder).doing(|| format!("cover {} in the sandbox", folder.display()))
 }
 
+/// Makes a file or folder of the private root, with everything in it, one that the candidate's programs
+/// may write to: a copy, in which what belongs to a mapped id belongs to it still and the rest to root.
+/// What is not there, or not readable, is passed over.
+pub(crate) fn make_writable(path: &Path) -> Result<(), Broken> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Ok(());
+    };
+    let doing = || format!("make {} writable in the sandbox", path.display());
+    let cover = aside()?;
+    copy_tree(path, &cover, &metadata).doing(doing)?;
+    bind(&cover, path).doing(doing)
+}
+
+fn copy_tree(from: &Path, to: &Path, metadata: &fs::Metadata) -> io::Result<()> {
+    if metadata.is_dir() {
+        // One that this user may not list is empty.
+        fs::create_dir(to)?;
+        for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+            let (from, to) = (entry.path(), to.join(entry.file_name()));
+            let metadata = entry.metadata()?;
+            if metadata.is_symlink() {
+                symlink(fs::read_link(&from)?, &to)?;
+            } else if metadata.is_dir() || metadata.is_file() {
+                copy_tree(&from, &to, &metadata)?;
+            }
+        }
+    } else if let Err(error) = fs::copy(from, to) {
+        return match error.kind() {
+            io::ErrorKind::PermissionDenied => Ok(()),
+            _ => Err(error),
+        };
+    }
+    fs::set_permissions(to, fs::Permissions::from_mode(metadata.mode() & 0o7777))
+}
+
 /// Writes a file of the private root.
 ///
 /// A file that the machine has there too belongs, where only one user id is mapped, to somebody

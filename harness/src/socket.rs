@@ -16,7 +16,7 @@ use nix::{
     },
 };
 
-use crate::{error::Doing, lab::Link, packet::Packet, protocol::Broken, sys};
+use crate::{error::Doing, lab::Link, packet::Packet, protocol::Broken, sys, users};
 
 /// An Ethernet header without tags: two addresses and the EtherType.
 const ETHERNET_HEADER: usize = 14;
@@ -310,14 +310,29 @@ pub(crate) struct OutputSocket {
 }
 
 impl OutputSocket {
-    pub(crate) fn open() -> Result<Self, Broken> {
+    /// Opens it as this user, whose packets they are then (`meta skuid`), with this mark (`SO_MARK`).
+    pub(crate) fn open(user: Option<&str>, mark: u32) -> io::Result<Self> {
         // IPPROTO_RAW: the caller brings the IP header, in both families (raw(7)).
         let raw = libc::IPPROTO_RAW as u8;
-        Ok(Self {
-            v4: sys::raw_socket(false, raw).doing(|| "open a raw socket for output")?,
-            // A kernel without IPv6 has nothing to send.
-            v6: sys::raw_socket(true, raw).ok(),
-        })
+        let open = |v6| {
+            let socket = sys::raw_socket(v6, raw)?;
+            if mark != 0 {
+                // The same bits, whatever the sign.
+                sys::set_option(&socket, libc::SOL_SOCKET, libc::SO_MARK, mark as i32)?;
+            }
+            io::Result::Ok(socket)
+        };
+        let open = || {
+            Ok(Self {
+                v4: open(false)?,
+                // A kernel without IPv6 has nothing to send.
+                v6: open(true).ok(),
+            })
+        };
+        match user {
+            Some(user) => users::as_user(user, open),
+            None => open(),
+        }
     }
 
     pub(crate) fn send(&self, packet: &[u8], destination: IpAddr) -> io::Result<()> {

@@ -54,6 +54,36 @@ pub(crate) fn set_option(socket: &OwnedFd, level: i32, name: i32, value: i32) ->
     }
 }
 
+/// Lets a socket throw away every packet that it receives (socket(7), `SO_ATTACH_FILTER`).
+pub(crate) fn drop_everything(socket: &OwnedFd) -> io::Result<()> {
+    // `ret #0`: keep no byte of it.
+    let filter = [libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    }];
+    let program = libc::sock_fprog {
+        len: 1,
+        filter: filter.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel copies the program, which lives across the call, and writes nothing to it.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Opens a raw socket (raw(7)) for one IP protocol number.
 pub(crate) fn raw_socket(v6: bool, protocol: u8) -> io::Result<OwnedFd> {
     let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };

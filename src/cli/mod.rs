@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use firedrill_harness::protocol::Blind;
 
 use crate::{
+    dialect::Replacement,
     exit::Exit,
     report::{Wanted, plural},
     scenario::{self, Problems, Scenario},
@@ -75,9 +76,13 @@ struct TestArguments {
     /// Write a report: terminal, json or junit, to standard output or to a file. May be repeated.
     #[arg(long = "report", value_name = "FORMAT[=FILE]")]
     reports: Vec<Wanted>,
-    /// Run the scenarios against this configuration instead of their own.
-    #[arg(long, value_name = "FILE")]
-    candidate: Option<PathBuf>,
+    /// Run the scenarios against this configuration instead of their own; in their own dialect unless
+    /// one is named (`iptables:v4=FILE,v6=FILE`).
+    #[arg(long, value_name = "[DIALECT:]FILE")]
+    candidate: Option<Replacement>,
+    /// A scenario that is skipped because a program is not installed is one that could not be told.
+    #[arg(long)]
+    deny_skips: bool,
     /// How many labs may stand at the same time [default: one per processor].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -95,8 +100,8 @@ struct ShellArguments {
     #[arg(value_name = "SCENARIO")]
     scenario: PathBuf,
     /// Load this configuration instead of the scenario's own.
-    #[arg(long, value_name = "FILE")]
-    candidate: Option<PathBuf>,
+    #[arg(long, value_name = "[DIALECT:]FILE")]
+    candidate: Option<Replacement>,
     /// Run this instead of an interactive shell.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,

@@ -8,13 +8,7 @@ use firedrill_harness::{
 };
 
 use super::{Color, ShellArguments, complain, load, runtime};
-use crate::{
-    dialect,
-    event::ScenarioError,
-    exit::Exit,
-    plan, runner,
-    scenario::{Candidate, Scenario},
-};
+use crate::{dialect, event::ScenarioError, exit::Exit, plan, runner, scenario::Scenario};
 
 pub(super) fn shell(arguments: &ShellArguments, color: Color) -> Exit {
     let mut scenarios = match load(std::slice::from_ref(&arguments.scenario), color) {
@@ -31,7 +25,13 @@ pub(super) fn shell(arguments: &ShellArguments, color: Color) -> Exit {
     }
     let mut scenario = scenarios.remove(0);
     if let Some(candidate) = &arguments.candidate {
-        scenario.firewall.candidate = Candidate::Nftables(candidate.clone());
+        match candidate.of(&scenario.firewall.candidate) {
+            Ok(config) => scenario.firewall.candidate = config,
+            Err(why) => {
+                complain(&format!("error: {why}"));
+                return Exit::BadInput;
+            }
+        }
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -43,7 +43,7 @@ pub(super) fn shell(arguments: &ShellArguments, color: Color) -> Exit {
             complain(&format!("error: {message}"));
             Exit::BadInput
         }
-        Err(ScenarioError::Lab(message)) => {
+        Err(ScenarioError::Lab(message) | ScenarioError::Skipped(message)) => {
             complain(&format!("error: {message}"));
             Exit::Inconclusive
         }
@@ -84,7 +84,7 @@ async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError>
             Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
             Record::Lab { .. }
             | Record::Loaded(_)
-            | Record::Ruleset { .. }
+            | Record::Ruleset(_)
             | Record::Evidence(_)
             | Record::Sealed { .. }
             | Record::Reloaded(_) => {}

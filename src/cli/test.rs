@@ -16,12 +16,14 @@ pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) 
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
     };
-    if let Some(candidate) = arguments.candidate.as_ref().filter(|path| !path.is_file()) {
-        complain(&format!(
-            "error: there is no candidate file {}",
-            candidate.display()
-        ));
-        return Exit::BadInput;
+    if let Some(candidate) = &arguments.candidate {
+        let own = scenarios
+            .iter()
+            .map(|scenario| &scenario.firewall.candidate);
+        if let Some(why) = own.filter_map(|own| candidate.of(own).err()).next() {
+            complain(&format!("error: {why}"));
+            return Exit::BadInput;
+        }
     }
     let filter = arguments
         .filter
@@ -67,6 +69,7 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
             usize::from,
         ),
         candidate: arguments.candidate.clone(),
+        deny_skips: arguments.deny_skips,
         blind: arguments.blind,
         record: arguments.record.clone(),
     };

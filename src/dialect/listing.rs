@@ -1,13 +1,17 @@
-//! Reads the output of `nft -a list ruleset`: which chains hook where, and the text of every rule.
+//! Reads the loaded ruleset as `nft -a list ruleset` and, for legacy iptables, `iptables-save` print it:
+//! which chains hook where, and the text of every rule.
 //!
 //! Rule texts are for people. Nothing is ever decided by comparing them: rules are known by their
 //! handles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firedrill_harness::TRACE_TABLE;
+use firedrill_harness::{
+    TRACE_TABLE,
+    protocol::{Listing, Trace},
+};
 
-use super::{nftables::rule::anonymous_sets, origin::Origins};
+use super::{nftables::rule::anonymous_sets, origin::LayerOrigins, xtables};
 use crate::verdict::{Chain, Origin};
 
 /// A loaded ruleset.
@@ -16,7 +20,10 @@ pub struct Ruleset {
     chains: BTreeMap<Chain, ChainInfo>,
     /// Rules of inline chains by family, table and handle.
     inline: BTreeMap<(String, String, u64), String>,
-    origins: Origins,
+    /// The tables' own handles by family and name: a table that was made anew has another.
+    tables: BTreeMap<(String, String), u64>,
+    /// Who brought what, in the order of loading.
+    layers: Vec<LayerOrigins>,
 }
 
 /// A chain of it.
@@ -58,9 +65,9 @@ impl Ruleset {
     /// Reads a listing. Lines that are not understood are passed over: a rule without text is known
     /// by its handle still.
     #[must_use]
-    pub fn parse(listing: &str) -> Self {
+    pub fn parse(listing: &Listing) -> Self {
         let mut parser = Parser::default();
-        logical_lines(listing).for_each(|line| parser.line(line));
+        logical_lines(&listing.listing).for_each(|line| parser.line(line));
         parser.chains.retain(|chain, _| chain.table != TRACE_TABLE);
         let mut inline = BTreeMap::new();
         for (chain, info) in &mut parser.chains {
@@ -76,17 +83,60 @@ impl Ruleset {
                 }
             }
         }
+        for (family, legacy) in [("ip", &listing.iptables), ("ip6", &listing.ip6tables)] {
+            parser.chains.extend(xtables::chains(family, legacy));
+        }
         Self {
             chains: parser.chains,
             inline,
-            origins: Origins::default(),
+            tables: parser.tables,
+            layers: Vec::new(),
         }
     }
 
     /// The same, with what is known of where its rules were written.
-    #[must_use]
-    pub fn with_origins(self, origins: Origins) -> Self {
-        Self { origins, ..self }
+    pub(super) fn with_origins(self, layers: Vec<LayerOrigins>) -> Self {
+        Self { layers, ..self }
+    }
+
+    /// What is not in an earlier listing: its rules, and the policies that were others or none. The rules
+    /// of a legacy chain have no identity but their order, so a chain that differs counts as a whole.
+    pub(super) fn without(&self, earlier: &Self) -> Self {
+        let mut brought = self.clone();
+        brought.chains.retain(|chain, info| {
+            let same_table = self.same_table(earlier, chain);
+            let Some(before) = earlier.chains.get(chain).filter(|_| same_table) else {
+                return true;
+            };
+            if info.base == before.base {
+                info.base = None;
+            }
+            let legacy = chain.family.starts_with(xtables::LEGACY);
+            if !legacy || info.rules == before.rules {
+                info.rules
+                    .retain(|handle, _| !before.rules.contains_key(handle));
+                info.order
+                    .retain(|handle| !before.rules.contains_key(handle));
+            }
+            info.base.is_some() || !info.rules.is_empty()
+        });
+        brought.inline.retain(|(family, table, handle), _| {
+            let key = (family.clone(), table.clone());
+            self.tables.get(&key) != earlier.tables.get(&key)
+                || !earlier.inline.contains_key(&(key.0, key.1, *handle))
+        });
+        brought
+    }
+
+    /// Whether the table of a chain is the very same in another listing.
+    fn same_table(&self, other: &Self, chain: &Chain) -> bool {
+        let key = (chain.family.clone(), chain.table.clone());
+        self.tables.get(&key) == other.tables.get(&key)
+    }
+
+    /// Says what events of legacy iptables mean; those of nftables say so themselves.
+    pub fn complete(&self, trace: &mut Trace) {
+        xtables::complete(self, trace);
     }
 
     /// All chains.
@@ -117,13 +167,54 @@ impl Ruleset {
     /// Where a rule was written; `None` if nobody has looked.
     #[must_use]
     pub fn origin(&self, chain: &Chain, handle: u64) -> Option<Origin> {
-        self.origins.rule(chain, handle)
+        let unknown = |why: &str| Some(Origin::Unknown(why.to_owned()));
+        match (self.layers.as_slice(), self.bringer(chain, handle)) {
+            ([], _) => None,
+            ([only], _) => only.origins.rule(chain, handle),
+            (_, None) => unknown("no layer brought it"),
+            (_, Some(layer)) if layer.brought.rule(chain, handle) != self.rule(chain, handle) => {
+                unknown("a later layer changed it")
+            }
+            (_, Some(layer)) => layer.origins.rule(chain, handle),
+        }
     }
 
     /// Where a policy was written; `None` if nobody has looked.
     #[must_use]
     pub fn policy_origin(&self, chain: &Chain) -> Option<Origin> {
-        self.origins.policy(chain)
+        match (self.layers.as_slice(), self.policy_bringer(chain)) {
+            ([], _) => None,
+            ([only], _) => only.origins.policy(chain),
+            (_, Some(layer)) => layer.origins.policy(chain),
+            (_, None) => Some(Origin::Unknown("no layer brought it".to_owned())),
+        }
+    }
+
+    /// The layer that brought a rule, if there are several layers.
+    #[must_use]
+    pub fn layer(&self, chain: &Chain, handle: u64) -> Option<&str> {
+        self.bringer(chain, handle)?.name.as_deref()
+    }
+
+    /// The layer that set a policy last, if there are several layers.
+    #[must_use]
+    pub fn policy_layer(&self, chain: &Chain) -> Option<&str> {
+        self.policy_bringer(chain)?.name.as_deref()
+    }
+
+    fn bringer(&self, chain: &Chain, handle: u64) -> Option<&LayerOrigins> {
+        let mut layers = self.layers.iter().rev();
+        layers.find(|layer| {
+            self.same_table(&layer.brought, chain) && layer.brought.rule(chain, handle).is_some()
+        })
+    }
+
+    fn policy_bringer(&self, chain: &Chain) -> Option<&LayerOrigins> {
+        let mut layers = self.layers.iter().rev();
+        layers.find(|layer| {
+            let info = layer.brought.chain(chain);
+            self.same_table(&layer.brought, chain) && info.is_some_and(|info| info.base.is_some())
+        })
     }
 }
 
@@ -132,6 +223,7 @@ struct Parser {
     chains: BTreeMap<Chain, ChainInfo>,
     /// Every handle of a table, whatever it is of.
     handles: BTreeMap<(String, String), BTreeSet<u64>>,
+    tables: BTreeMap<(String, String), u64>,
     table: Option<(String, String)>,
     chain: Option<Chain>,
     /// A rule whose inline chain is being listed: its text so far, the rules of the chain.
@@ -151,7 +243,9 @@ impl Parser {
         let words: Vec<&str> = text.split_whitespace().take(4).collect();
         match (depth, words.as_slice()) {
             (0, ["table", family, name, "{"]) => {
-                self.table = Some(((*family).to_owned(), (*name).to_owned()));
+                let table = ((*family).to_owned(), (*name).to_owned());
+                self.tables.insert(table.clone(), handle.unwrap_or(0));
+                self.table = Some(table);
                 self.chain = None;
             }
             (1, ["chain", name, "{"]) => {
@@ -240,6 +334,145 @@ fn inline_handles(
     (last + 1 == outer).then_some(inline)
 }
 
+/// A named counter of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    named: Named,
+    /// How many packets it counted.
+    pub packets: u64,
+}
+
+/// A named set or map of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetListing {
+    named: Named,
+    /// Its elements, without what is said of each (time-outs, counters, comments, what it maps to).
+    pub elements: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    family: String,
+    table: String,
+    name: String,
+}
+
+impl Named {
+    /// By name, or by `FAMILY TABLE NAME`.
+    fn is(&self, name: &str) -> bool {
+        self.name == name || format!("{} {} {}", self.family, self.table, self.name) == name
+    }
+}
+
+impl Counter {
+    /// Whether it is called so: `NAME` or `FAMILY TABLE NAME`.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.named.is(name)
+    }
+}
+
+impl SetListing {
+    /// Whether it is called so: `NAME` or `FAMILY TABLE NAME`.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.named.is(name)
+    }
+}
+
+/// The objects of a kind in a listing, each with the lines of its block.
+fn blocks(listing: &str, kinds: &[&str]) -> Vec<(Named, String)> {
+    let mut table = None;
+    let mut found: Vec<(Named, String)> = Vec::new();
+    let mut inside = false;
+    for line in logical_lines(listing) {
+        let depth = line.bytes().take_while(|byte| *byte == b'\t').count();
+        let (text, _) = split_handle(line.trim());
+        let words: Vec<&str> = text.split_whitespace().take(4).collect();
+        match (depth, words.as_slice()) {
+            (0, ["table", family, name, "{"]) => {
+                table = Some(((*family).to_owned(), (*name).to_owned()));
+                inside = false;
+            }
+            (1, [kind, name, "{"]) => {
+                inside = kinds.contains(kind);
+                if let (true, Some((family, table))) = (inside, &table) {
+                    let named = Named {
+                        family: family.clone(),
+                        table: table.clone(),
+                        name: (*name).to_owned(),
+                    };
+                    found.push((named, String::new()));
+                }
+            }
+            (0 | 1, _) => inside = false,
+            _ => {
+                if let (true, Some((_, lines))) = (inside, found.last_mut()) {
+                    lines.push_str(text);
+                    lines.push('\n');
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The named counters of a listing.
+#[must_use]
+pub fn counters(listing: &str) -> Vec<Counter> {
+    let packets = |lines: &str| {
+        let mut words = lines.split_whitespace();
+        words.find(|word| *word == "packets")?;
+        words.next()?.parse().ok()
+    };
+    let counters = blocks(listing, &["counter"]).into_iter();
+    counters
+        .filter_map(|(named, lines)| {
+            Some(Counter {
+                named,
+                packets: packets(&lines)?,
+            })
+        })
+        .collect()
+}
+
+/// The named sets and maps of a listing.
+#[must_use]
+pub fn sets(listing: &str) -> Vec<SetListing> {
+    let elements = |lines: &str| {
+        let inside = lines
+            .split_once("elements = {")
+            .and_then(|(_, rest)| rest.rsplit_once('}'));
+        let mut quoted = false;
+        let parts = inside
+            .map_or("", |(inside, _)| inside)
+            .split(move |c: char| {
+                quoted ^= c == '"';
+                c == ',' && !quoted
+            });
+        parts
+            .map(element)
+            .filter(|element| !element.is_empty())
+            .collect()
+    };
+    let sets = blocks(listing, &["set", "map"]).into_iter();
+    sets.map(|(named, lines)| SetListing {
+        named,
+        elements: elements(&lines),
+    })
+    .collect()
+}
+
+/// An element without what is said of it.
+fn element(text: &str) -> String {
+    const SAID: [&str; 8] = [
+        "timeout", "expires", "counter", "comment", "limit", "quota", "last", ":",
+    ];
+    let words = text.split_whitespace();
+    let kept: Vec<&str> = words.take_while(|word| !SAID.contains(word)).collect();
+    kept.join(" ")
+}
+
 /// Lines, where a text between quotes (a comment, a log prefix) may have newlines of its own.
 fn logical_lines(listing: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
@@ -267,6 +500,13 @@ fn split_handle(line: &str) -> (&str, Option<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(listing: &str) -> Ruleset {
+        Ruleset::parse(&Listing {
+            listing: listing.to_owned(),
+            ..Listing::default()
+        })
+    }
 
     const LISTING: &str = "table inet filter { # handle 3\n\
         \tset office { # handle 2\n\
@@ -303,7 +543,7 @@ mod tests {
 
     #[test]
     fn rules_are_found_by_chain_and_handle() {
-        let ruleset = Ruleset::parse(LISTING);
+        let ruleset = parse(LISTING);
         assert_eq!(
             ruleset.rule(&chain("input"), 5),
             Some("ct state vmap { invalid : drop, established : accept }")
@@ -318,7 +558,7 @@ mod tests {
 
     #[test]
     fn base_chains_know_their_hook() {
-        let ruleset = Ruleset::parse(LISTING);
+        let ruleset = parse(LISTING);
         let base = ruleset
             .chain(&chain("input"))
             .unwrap()
@@ -334,7 +574,7 @@ mod tests {
 
     #[test]
     fn the_harness_s_own_tables_are_left_out() {
-        let ruleset = Ruleset::parse(LISTING);
+        let ruleset = parse(LISTING);
         assert!(ruleset.chains.keys().all(|chain| chain.table == "filter"));
     }
 
@@ -349,7 +589,7 @@ mod tests {
         }\n";
 
     fn inline(listing: &str) -> Vec<(u64, String)> {
-        let ruleset = Ruleset::parse(listing);
+        let ruleset = parse(listing);
         let (_, info) = ruleset.chains().next().unwrap();
         info.rules.values().next().unwrap().inline.clone()
     }
@@ -362,7 +602,7 @@ mod tests {
             (6, "accept".to_owned()),
         ];
         assert_eq!(inline(INLINE), expected);
-        let ruleset = Ruleset::parse(INLINE);
+        let ruleset = parse(INLINE);
         let in_chain = |name: &str| Chain {
             family: "inet".to_owned(),
             table: "t".to_owned(),
@@ -385,14 +625,14 @@ mod tests {
 
     #[test]
     fn a_comment_with_a_newline_fakes_no_rule() {
-        let ruleset = Ruleset::parse(&LISTING.replace("see #", "see\n\t\taccept # handle 8\n#"));
+        let ruleset = parse(&LISTING.replace("see #", "see\n\t\taccept # handle 8\n#"));
         assert_eq!(ruleset.rule(&chain("input"), 8), None);
         assert!(ruleset.rule(&chain("input"), 6).is_some());
     }
 
     #[test]
     fn rules_stand_in_the_order_of_the_listing() {
-        let ruleset = Ruleset::parse(&LISTING.replace("handle 5", "handle 50"));
+        let ruleset = parse(&LISTING.replace("handle 5", "handle 50"));
         assert_eq!(ruleset.chain(&chain("input")).unwrap().order, [50, 6]);
     }
 }

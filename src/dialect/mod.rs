@@ -1,32 +1,132 @@
 //! Dialects: pure text work on a configuration. A dialect says which files go where and which commands
-//! load them, and reads the ruleset that results. It executes nothing.
+//! load them, and finds the lines of the rules that result. It executes nothing.
+//!
+//! A dialect is one module with one [`Dialect`], and a line in [`ALL`].
 
+mod config;
+pub mod iptables;
+pub mod layers;
 pub mod listing;
 pub mod nftables;
 pub mod origin;
+pub mod script;
+mod stage;
+pub(crate) mod xtables;
 
 use std::path::{Component, Path, PathBuf};
 
-use firedrill_harness::protocol::CandidateSpec;
+use firedrill_harness::protocol::{
+    CandidateSpec, Command, CommandFailure, LayerSpec, Listing, Loaded, hex,
+};
+use sha2::{Digest as _, Sha256};
 
-use self::listing::Ruleset;
-use crate::scenario::{Candidate, Firewall};
+pub use self::config::{Config, Kind, Need, Replacement, Slot};
+use self::{
+    listing::Ruleset,
+    origin::{LayerOrigins, Origins},
+    stage::Staged,
+};
+use crate::scenario::{Firewall, Layer};
 
-/// A candidate ready for the sandbox.
+/// Every dialect, in the order of the documentation.
+pub static ALL: &[&Dialect] = &[&nftables::DIALECT, &iptables::DIALECT, &script::DIALECT];
+
+/// A language in which people write firewalls, and the programs that load it.
+#[derive(Debug)]
+pub struct Dialect {
+    /// The key of `firewall:` in YAML.
+    pub key: &'static str,
+    /// A sentence about it.
+    pub doc: &'static str,
+    /// What it wants to be told. The first is what a bare text means; if it is the only one, there is no
+    /// map.
+    pub slots: &'static [Slot],
+    /// Its programs, and the Debian packages that bring them.
+    pub programs: &'static [(&'static str, &'static str)],
+    /// Says which files go where and which commands load them. Of the `files:` of the scenario, what is
+    /// not staged here is staged as it is.
+    pub(crate) prepare: fn(&Config, &[Mapped]) -> Result<Prepared, PrepareError>,
+    /// Where the rules of a listing were written; the listing has those that this configuration brought
+    /// and no other.
+    pub(crate) origins: fn(&Prepared, &Ruleset) -> Origins,
+    /// What a failed command says, about the user's files and lines. `None` for its own words, with the
+    /// sandbox's paths translated.
+    pub(crate) explain: fn(&Prepared, &CommandFailure) -> Option<Refusal>,
+}
+
+/// A file or folder of the scenario's `files:`: its path in the sandbox, its path on disk.
+pub(crate) type Mapped = (PathBuf, PathBuf);
+
+/// Why a configuration was not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is at fault.
+    Input(String),
+    /// The machine lacks something.
+    Lab(String),
+}
+
+impl PartialEq for Dialect {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Dialect {}
+
+impl Dialect {
+    /// The dialect with this key.
+    #[must_use]
+    pub fn named(key: &str) -> Option<&'static Self> {
+        ALL.iter().find(|dialect| dialect.key == key).copied()
+    }
+
+    /// The slot that a bare text means.
+    #[must_use]
+    pub fn main(&self) -> &'static Slot {
+        &self.slots[0]
+    }
+
+    /// The slots of which one must be given still.
+    #[must_use]
+    pub fn missing(&self, given: impl Fn(&str) -> bool) -> Option<Vec<&'static str>> {
+        let of = |need: Need| self.slots.iter().filter(move |slot| slot.need == need);
+        if let Some(slot) = of(Need::Required).find(|slot| !given(slot.name)) {
+            return Some(vec![slot.name]);
+        }
+        let any: Vec<&str> = of(Need::Any).map(|slot| slot.name).collect();
+        (!any.is_empty() && !any.iter().any(|slot| given(slot))).then_some(any)
+    }
+}
+
+/// A configuration, with its layers, ready for the sandbox.
 #[derive(Debug, Clone)]
-pub struct Prepared {
+pub struct Loadable {
     /// Its files and commands.
     pub spec: CandidateSpec,
-    /// The main file as the user named it.
+    /// The candidate's main file as the user named it.
     pub path: PathBuf,
     /// SHA-256 over all its files, in hexadecimal.
     pub hash: String,
-    /// The folder in the sandbox from which the candidate is loaded.
-    folder: PathBuf,
-    /// How the user named each file: path in the sandbox → path on disk.
-    shown: Vec<(PathBuf, PathBuf)>,
-    /// The main file's path in the sandbox.
-    inside: PathBuf,
+    /// As many as `spec` has.
+    layers: Vec<Prepared>,
+}
+
+/// One layer, ready for the sandbox.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What the layer is called: `candidate`, or its name in the scenario.
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    /// Its files, the first is the main file.
+    pub(crate) files: Vec<Staged>,
+    /// Folders that hold nothing but what is staged.
+    pub(crate) replaced: Vec<PathBuf>,
+    /// Files and folders of the machine that its programs write to.
+    pub(crate) writable: Vec<PathBuf>,
+    /// The folder in the sandbox from which it is loaded.
+    pub(crate) folder: PathBuf,
+    pub(crate) load: Vec<Command>,
 }
 
 /// Why a candidate cannot be prepared: the user's input is at fault.
@@ -39,38 +139,181 @@ pub struct PrepareError {
     pub why: String,
 }
 
-/// Reads a candidate's files and says how to load them.
+/// What the candidate's own layer is called.
+pub const CANDIDATE: &str = "candidate";
+
+/// Reads the files of a firewall's configuration and says how to load them.
 ///
 /// # Errors
 ///
 /// [`PrepareError`] if a file cannot be read.
-pub fn prepare(firewall: &Firewall) -> Result<Prepared, PrepareError> {
-    match &firewall.candidate {
-        Candidate::Nftables(path) => nftables::prepare(path, &firewall.files),
+pub fn prepare(firewall: &Firewall) -> Result<Loadable, PrepareError> {
+    let layers = firewall
+        .layers
+        .iter()
+        .map(|layer| {
+            let (name, config) = match layer {
+                Layer::Candidate => (CANDIDATE, &firewall.candidate),
+                Layer::Other { name, config } => (name.as_str(), config),
+                Layer::Shipped(shipped) => return Ok(layers::prepare(shipped)),
+            };
+            let prepared = (config.dialect().prepare)(config, &firewall.files)?;
+            let name = name.to_owned();
+            Ok(Prepared { name, ..prepared })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Loadable::new(firewall.candidate.main(), layers))
+}
+
+/// Reads the files of a configuration that is loaded over the candidate, in its dialect.
+///
+/// # Errors
+///
+/// [`PrepareError`] if a file cannot be read.
+pub fn prepare_reload(firewall: &Firewall, path: &Path) -> Result<Loadable, PrepareError> {
+    let value = path.to_str().ok_or_else(|| PrepareError {
+        path: path.to_owned(),
+        why: "its path is not valid UTF-8".to_owned(),
+    })?;
+    prepare(&Firewall {
+        candidate: Config::of(firewall.candidate.dialect(), value),
+        layers: vec![Layer::Candidate],
+        ..firewall.clone()
+    })
+}
+
+impl Loadable {
+    fn new(path: PathBuf, layers: Vec<Prepared>) -> Self {
+        let mut hash = Sha256::new();
+        let mut add = |text: &[u8]| {
+            // Lengths keep the boundaries between names and contents apart.
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        };
+        for layer in &layers {
+            let mut files: Vec<&Staged> = layer.files.iter().collect();
+            files.sort_by_key(|staged| &staged.file.path);
+            for Staged { file, .. } in files {
+                let name = file.path.strip_prefix(&layer.folder).unwrap_or(&file.path);
+                add(name.to_string_lossy().as_bytes());
+                add(&file.content.0);
+            }
+            for (slot, word) in layer.config.words() {
+                add(slot.as_bytes());
+                add(word.as_bytes());
+            }
+        }
+        Self {
+            spec: CandidateSpec {
+                layers: layers.iter().map(Prepared::spec).collect(),
+                list: nftables::list_command(),
+                list_state: nftables::list_state_command(),
+            },
+            path,
+            hash: hex(&hash.finalize()),
+            layers,
+        }
+    }
+
+    /// Reads the listings of the loaded ruleset, and finds out which layer brought which rule and where
+    /// in its files it was written.
+    #[must_use]
+    pub fn ruleset(&self, loaded: &Loaded, listing: &Listing) -> Ruleset {
+        let ruleset = Ruleset::parse(listing);
+        let mut before = Ruleset::default();
+        let mut origins = Vec::new();
+        for (number, layer) in self.layers.iter().enumerate() {
+            let listed = loaded.layers.get(number).and_then(|of| of.listing.as_ref());
+            let after = listed.map_or_else(|| ruleset.clone(), Ruleset::parse);
+            let brought = after.without(&before);
+            origins.push(LayerOrigins {
+                name: (self.layers.len() > 1).then(|| layer.name.clone()),
+                origins: (layer.config.dialect().origins)(layer, &brought),
+                brought,
+            });
+            before = after;
+        }
+        ruleset.with_origins(origins)
+    }
+
+    /// What the ruleset is if its last listing is this text of `nft`.
+    #[cfg(test)]
+    pub(crate) fn listed(&self, listing: &str) -> Ruleset {
+        let listing = Listing {
+            listing: listing.to_owned(),
+            ..Listing::default()
+        };
+        let loaded = Loaded {
+            candidate: 0,
+            layers: Vec::new(),
+            generation_probed: 0,
+            output: String::new(),
+            elapsed_us: 0,
+        };
+        self.ruleset(&loaded, &listing)
+    }
+
+    /// What a program printed, with the sandbox's paths as the user knows them.
+    #[must_use]
+    pub fn translate(&self, message: &str) -> String {
+        self.layers
+            .iter()
+            .fold(message.to_owned(), |text, layer| layer.translate(&text))
+    }
+
+    /// Why a layer was not loaded, in words for its user.
+    #[must_use]
+    pub fn refusal(&self, failure: &CommandFailure) -> Option<(&Prepared, Refusal)> {
+        let layer = self.layers.get(failure.layer)?;
+        let own_words = || {
+            let said = match failure.stderr.trim() {
+                "" => &failure.stdout,
+                _ => &failure.stderr,
+            };
+            Refusal::Input(layer.translate(said))
+        };
+        let explained = (layer.config.dialect().explain)(layer, failure);
+        Some((layer, explained.unwrap_or_else(own_words)))
     }
 }
 
 impl Prepared {
-    /// Reads the listing of the loaded ruleset, and finds out where in the candidate's files its rules
-    /// were written.
+    fn spec(&self) -> LayerSpec {
+        LayerSpec {
+            replaced: self.replaced.clone(),
+            writable: self.writable.clone(),
+            files: self
+                .files
+                .iter()
+                .map(|staged| staged.file.clone())
+                .collect(),
+            load: self.load.clone(),
+        }
+    }
+
+    /// The layer in words: the path that the user gave, and the layer's name unless it is the candidate.
     #[must_use]
-    pub fn ruleset(&self, listing: &str) -> Ruleset {
-        let ruleset = Ruleset::parse(listing);
-        let origins = nftables::origins(self, &ruleset);
-        ruleset.with_origins(origins)
+    pub fn title(&self) -> String {
+        match self.name.as_str() {
+            CANDIDATE => format!("the candidate {}", self.config.main().display()),
+            name => format!("the layer {name}, {}", self.config.main().display()),
+        }
     }
 
     /// A program's message with the sandbox's paths as the user knows them.
     #[must_use]
-    pub fn translate(&self, message: &str) -> String {
-        let lines = message
+    pub(crate) fn translate(&self, message: &str) -> String {
+        let lines: String = message
             .split_inclusive('\n')
-            .map(|line| self.absolute_place(line));
-        self.shown
-            .iter()
-            .fold(lines.collect(), |text: String, (inside, outside)| {
-                text.replace(&*inside.to_string_lossy(), &outside.to_string_lossy())
-            })
+            .map(|line| self.absolute_place(line))
+            .collect();
+        // Longer paths first, so that none is replaced inside another.
+        let mut files: Vec<&Staged> = self.files.iter().collect();
+        files.sort_by_key(|staged| std::cmp::Reverse(staged.file.path.as_os_str().len()));
+        files.iter().fold(lines, |text, staged| {
+            let inside = staged.file.path.to_string_lossy();
+            text.replace(&*inside, &staged.shown.to_string_lossy())
+        })
     }
 
     /// A line that begins with a place (`./part.nft:3:7-10: Error: …`, or the same after `from`) with
@@ -83,7 +326,7 @@ impl Prepared {
             return line.to_owned();
         };
         let inside = lexical(&self.folder.join(name));
-        let known = self.shown.iter().any(|(known, _)| *known == inside);
+        let known = self.files.iter().any(|staged| staged.file.path == inside);
         if known && rest.starts_with(|c: char| c.is_ascii_digit()) {
             format!("{before}{}:{rest}", inside.display())
         } else {
@@ -107,11 +350,11 @@ fn lexical(path: &Path) -> PathBuf {
     clean
 }
 
-/// The Debian package that brings a loader's program.
+/// The Debian package that brings a program of some dialect.
 #[must_use]
-pub fn package_of(program: &str) -> &str {
-    match program {
-        "nft" => "nftables",
-        other => other,
-    }
+pub fn package_of(program: &str) -> Option<&'static str> {
+    let mut programs = ALL.iter().flat_map(|dialect| dialect.programs);
+    programs
+        .find(|(name, _)| *name == program)
+        .map(|(_, package)| *package)
 }

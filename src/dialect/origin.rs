@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use super::{listing::Ruleset, xtables::LEGACY};
 use crate::verdict::{Chain, Origin, SourceLine};
 
 /// The longest piece of a source line that is shown, in characters.
@@ -15,6 +16,16 @@ pub struct Origins {
     tables: BTreeMap<(String, String), Table>,
     /// Why nothing is known of what is not in `tables`; without it, nobody has asked.
     otherwise: Option<Arc<str>>,
+}
+
+/// What one layer brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LayerOrigins {
+    /// What the layer is called, if there are several.
+    pub(super) name: Option<String>,
+    /// The rules and policies that were new behind it, as they were listed then.
+    pub(super) brought: Ruleset,
+    pub(super) origins: Origins,
 }
 
 /// What is known of a table.
@@ -59,6 +70,16 @@ struct Include {
     depth: usize,
 }
 
+/// What the rules of a chain are kept under: family and table. The rules of legacy iptables have
+/// numbers in their chains only, so there the chain is part of it.
+pub(super) fn table_key(chain: &Chain) -> (String, String) {
+    let table = match chain.family.starts_with(LEGACY) {
+        true => format!("{} {}", chain.table, chain.name),
+        false => chain.table.clone(),
+    };
+    (chain.family.clone(), table)
+}
+
 impl Origins {
     pub(super) fn new(files: Files, tables: BTreeMap<(String, String), Table>) -> Self {
         Self {
@@ -94,7 +115,7 @@ impl Origins {
         find: impl Fn(&'a Table) -> Option<&'a Found>,
     ) -> Option<Origin> {
         let otherwise = self.otherwise.as_ref()?;
-        let key = (chain.family.clone(), chain.table.clone());
+        let key = table_key(chain);
         let unknown = |why: &Arc<str>| Origin::Unknown(why.to_string());
         Some(match self.tables.get(&key).map(find) {
             Some(Some(Ok(place))) => Origin::Known(self.files.line(*place)),
@@ -116,6 +137,16 @@ impl Files {
                 depth: 1,
             }],
         }
+    }
+
+    /// A file that nothing includes.
+    pub(super) fn root(&mut self, file: usize) -> usize {
+        self.includes.push(Include {
+            file,
+            from: None,
+            depth: 1,
+        });
+        self.includes.len() - 1
     }
 
     /// A file is included from somewhere.

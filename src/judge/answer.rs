@@ -40,7 +40,7 @@ pub(super) fn may_reject(decider: &Decider) -> bool {
             text.split('"')
                 .step_by(2)
                 .flat_map(str::split_whitespace)
-                .any(|word| word == "reject")
+                .any(|word| word == "reject" || word == "REJECT")
         }),
         Decider::Policy(_) | Decider::Kernel(_) | Decider::NoChain => false,
     }

@@ -2,57 +2,35 @@
 
 use std::net::IpAddr;
 
+use firedrill_harness::packet::Transport;
+use ipnet::IpNet;
+
+use super::beside::{Beside, Miss};
 use crate::{
-    scenario::{Expectation, ExpectedVerdict, Party, Scenario, Send},
-    verdict::{self, Decider, Outcome, RejectAnswer, Verdict},
+    path,
+    scenario::{Expectation, ExpectedVerdict, Looks, Party, Scenario, Send, net_text},
+    verdict::{self, Arrival, Decider, Outcome, RejectAnswer, Verdict},
 };
 
 /// The outcome, and in words why it is no pass.
 pub(super) fn compare(
     scenario: &Scenario,
     send: &Send,
+    expect: &Expectation,
     verdict: &Verdict,
     decider: Option<&Decider>,
+    beside: Beside<'_>,
 ) -> (Outcome, Option<String>) {
     let fail = |reason: String| (Outcome::Fail, Some(reason));
-    let Expectation {
-        verdict: expected,
-        by,
-    } = &send.expect;
-    match (expected, verdict) {
+    match (&expect.verdict, verdict) {
         (_, Verdict::Inconclusive(reason)) => {
             return (Outcome::Inconclusive, Some(reason.to_string()));
         }
-        (
-            ExpectedVerdict::Accept {
-                source,
-                destination,
-            },
-            Verdict::Accept(arrival),
-        ) => {
-            let wanted = destination.unwrap_or(send.destination);
-            if arrival.destination != wanted {
-                return fail(format!(
-                    "it arrived at {}, not at {wanted}",
-                    arrival.destination
-                ));
-            }
-            let place = place_of(scenario, send, wanted);
-            if arrival.interface != place {
-                return fail(format!(
-                    "it came out {}, not {}",
-                    place_words(arrival.interface.as_deref()),
-                    place_words(place.as_deref())
-                ));
-            }
-            match source {
-                Some(source) if *source != arrival.source => {
-                    return fail(format!(
-                        "it arrived from {}, not from {source}",
-                        arrival.source
-                    ));
-                }
-                Some(_) | None => {}
+        (ExpectedVerdict::Accept(looks), Verdict::Accept(arrival)) => {
+            let misses = || arrived(scenario, send, looks, arrival);
+            let marked = || marked(looks, beside);
+            if let Err((outcome, reason)) = misses().and_then(|()| marked()) {
+                return (outcome, Some(reason));
             }
         }
         (ExpectedVerdict::Drop, Verdict::Drop)
@@ -60,24 +38,114 @@ pub(super) fn compare(
         (ExpectedVerdict::Reject(Some(kind)), Verdict::Reject(RejectAnswer::Kind(answer)))
             if kind == answer => {}
         (
-            ExpectedVerdict::Accept { .. } | ExpectedVerdict::Drop | ExpectedVerdict::Reject(_),
+            ExpectedVerdict::Accept(_) | ExpectedVerdict::Drop | ExpectedVerdict::Reject(_),
             Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_),
-        ) => return fail(format!("expected {}, but it was {verdict}", send.expect)),
+        ) => return fail(format!("expected {expect}, but it was {verdict}")),
     }
-    let Some(by) = by else {
-        return (Outcome::Pass, None);
-    };
-    let actual = decider.map_or_else(|| "nobody".to_owned(), ToString::to_string);
-    match decider.map_or(Some(false), |decider| is_by(decider, by)) {
-        Some(true) => (Outcome::Pass, None),
-        Some(false) => fail(format!(
-            "expected {}, but the decision was by {actual}",
-            send.expect
-        )),
-        None => (
-            Outcome::Inconclusive,
-            Some(format!("nobody can tell whether {by} decided: {actual}")),
+    if let Some(by) = &expect.by {
+        let actual = decider.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+        match decider.map_or(Some(false), |decider| is_by(decider, by)) {
+            Some(true) => {}
+            Some(false) => {
+                return fail(format!(
+                    "expected {expect}, but the decision was by {actual}"
+                ));
+            }
+            None => {
+                let reason = format!("nobody can tell whether {by} decided: {actual}");
+                return (Outcome::Inconclusive, Some(reason));
+            }
+        }
+    }
+    match beside.check(&expect.also) {
+        Ok(()) => (Outcome::Pass, None),
+        Err((outcome, reason)) => (outcome, Some(reason)),
+    }
+}
+
+/// Whether a packet arrived where it should, looking as it should.
+fn arrived(scenario: &Scenario, send: &Send, looks: &Looks, arrival: &Arrival) -> Result<(), Miss> {
+    let fail = |reason: String| Err((Outcome::Fail, reason));
+    let reply = send.connection.is_some_and(|connection| connection.reply);
+    let destination = looks.destination.unwrap_or(IpNet::from(send.destination));
+    if !destination.contains(&arrival.destination) {
+        return fail(format!(
+            "it arrived at {}, not at {}",
+            arrival.destination,
+            net_text(&destination)
+        ));
+    }
+    let place = place_of(scenario, send, arrival.destination);
+    if arrival.interface != place {
+        return fail(format!(
+            "it came out {}, not {}",
+            place_words(arrival.interface.as_deref()),
+            place_words(place.as_deref())
+        ));
+    }
+    // An answer must seem to come from where the question went.
+    let answered = reply && !matches!(send.packet.transport, Transport::Icmp(_));
+    let source = looks.source.or(answered.then(|| IpNet::from(send.source)));
+    if let Some(source) = source.filter(|source| !source.contains(&arrival.source)) {
+        return fail(format!(
+            "it arrived from {}, not from {}",
+            arrival.source,
+            net_text(&source)
+        ));
+    }
+    let ports = [
+        ("source port", looks.sport, arrival.sport),
+        ("destination port", looks.dport, arrival.dport),
+    ];
+    for (what, wanted, seen) in ports {
+        match (wanted, seen) {
+            (Some(wanted), Some(seen)) if !wanted.contains(seen) => {
+                return fail(format!("it arrived with {what} {seen}, not {wanted}"));
+            }
+            (Some(_), None) => return fail(format!("it arrived without a {what}")),
+            (Some(_) | None, _) => {}
+        }
+    }
+    let numbers = [
+        (
+            "TTL",
+            looks.ttl.map(u16::from),
+            Some(u16::from(arrival.ttl)),
         ),
+        (
+            "DSCP",
+            looks.dscp.map(u16::from),
+            Some(u16::from(arrival.dscp)),
+        ),
+        ("MSS", looks.mss, arrival.mss),
+    ];
+    for (what, wanted, seen) in numbers {
+        match (wanted, seen) {
+            (Some(wanted), Some(seen)) if wanted != seen => {
+                return fail(format!("it arrived with {what} {seen}, not {wanted}"));
+            }
+            (Some(_), None) => return fail(format!("it arrived without {what}")),
+            (Some(_) | None, _) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a packet had the mark that it should.
+fn marked(looks: &Looks, beside: Beside<'_>) -> Result<(), Miss> {
+    let Some(wanted) = looks.mark else {
+        return Ok(());
+    };
+    match path::mark(&beside.evidence.trace, &beside.probe.packet) {
+        Some(mark) if mark == wanted => Ok(()),
+        Some(mark) => Err((
+            Outcome::Fail,
+            format!("it left with mark {mark:#x}, not {wanted:#x}"),
+        )),
+        None => Err((
+            Outcome::Inconclusive,
+            "the trace does not show its mark".to_owned(),
+        )),
     }
 }
 
@@ -116,7 +184,7 @@ fn place_of(scenario: &Scenario, send: &Send, address: IpAddr) -> Option<String>
     let own = interfaces
         .iter()
         .any(|interface| interface.addresses.iter().any(|net| net.addr() == address));
-    if own {
+    if own || address.is_loopback() {
         return None;
     }
     let named = scenario
@@ -133,7 +201,7 @@ fn place_of(scenario: &Scenario, send: &Send, address: IpAddr) -> Option<String>
     };
     let planned = || match send.to {
         Party::Host(host) => Some(scenario.hosts[host].behind),
-        Party::Firewall(_) => None,
+        Party::Firewall(_) | Party::Loopback => None,
     };
     named
         .or_else(on_link)

@@ -4,23 +4,25 @@
 //! verdict is inconclusive, which is never a pass.
 
 mod answer;
+mod beside;
 mod compare;
 mod kernel;
 
 use firedrill_harness::{
     packet::{Relation, Seen, relate},
-    protocol::{Control, Evidence, LabSpec, Loaded, Observed, Origin, Place, Probe},
+    protocol::{Control, Evidence, LabSpec, Loaded, Observed, Origin, Place, Probe, Reloaded},
 };
 
 use self::{
     answer::{answer, answer_dropped, is_answered, may_reject},
+    beside::Beside,
     compare::compare,
     kernel::kernel_reason,
 };
 use crate::{
     dialect::listing::Ruleset,
     path::{self, End, Traced},
-    scenario::{Expectation, Scenario, Send},
+    scenario::{Expectation, ExpectedVerdict, Scenario, Send},
     verdict::{Arrival, Decider, Inconclusive, Judgement, KernelReason, Outcome, Verdict},
 };
 
@@ -33,12 +35,14 @@ pub struct Setting<'a> {
     pub loaded: &'a Loaded,
     /// The ruleset as listed.
     pub ruleset: &'a Ruleset,
+    /// The last listing before the probe, with the counters and sets of then.
+    pub listing: &'a str,
 }
 
 /// `EPERM`: what sending returns when the output hook drops.
 const EPERM: i32 = 1;
 
-/// Judges one probe.
+/// Judges one packet.
 #[must_use]
 pub fn judge(
     scenario: &Scenario,
@@ -46,15 +50,163 @@ pub fn judge(
     probe: &Probe,
     evidence: &Evidence,
     setting: Setting<'_>,
-) -> Judgement {
+) -> Judged {
     let (verdict, decider) = verdict(probe, evidence, setting);
-    let (outcome, reason) = compare(scenario, send, &verdict, decider.as_ref());
-    Judgement {
-        verdict,
-        decider,
-        outcome,
-        reason,
+    let probe = as_sent(probe, evidence);
+    let beside = Beside {
+        probe: &probe,
+        evidence,
+        setting,
+    };
+    let against = |expect: &Expectation| {
+        let (outcome, reason) = compare(scenario, send, expect, &verdict, decider.as_ref(), beside);
+        Judgement {
+            verdict: verdict.clone(),
+            decider: decider.clone(),
+            outcome,
+            reason,
+        }
+    };
+    let share = send.expect.share.as_ref();
+    Judged {
+        judgement: against(&send.expect),
+        otherwise: share.and_then(|share| share.otherwise.as_deref().map(against)),
+        at_us: evidence.at_us,
     }
+}
+
+/// Judges what was sent while another configuration was loaded: each packet passes, or none does.
+#[must_use]
+pub fn meanwhile(send: &Send, probe: &Probe, reloaded: &Reloaded, lab: &LabSpec) -> Judged {
+    let Reloaded { sent, passed, .. } = *reloaded;
+    let arrived = arrival(probe, &reloaded.control.observed, lab);
+    let judgement = if !(reloaded.barrier && reloaded.control.observed.barrier) {
+        inconclusive(Inconclusive::BarrierLost)
+    } else if sent == 0 {
+        let why = "the configuration was loaded before the first packet";
+        inconclusive(Inconclusive::NotSent(why.to_owned()))
+    } else if let Some(arrived) = arrived {
+        let expected = matches!(send.expect.verdict, ExpectedVerdict::Accept(_));
+        let miss = match (expected, passed) {
+            (true, passed) if passed < sent => Some("did not pass"),
+            (false, 1..) => Some("passed"),
+            (true | false, _) => None,
+        };
+        let strays = if expected { sent - passed } else { passed };
+        Judgement {
+            verdict: if expected == miss.is_none() {
+                Verdict::Accept(arrived)
+            } else {
+                Verdict::Drop
+            },
+            decider: None,
+            outcome: if miss.is_none() {
+                Outcome::Pass
+            } else {
+                Outcome::Fail
+            },
+            reason: miss.map(|miss| format!("{strays} of {sent} packets {miss} meanwhile")),
+        }
+    } else {
+        inconclusive(Inconclusive::PathBroken(None))
+    };
+    Judged {
+        judgement,
+        otherwise: None,
+        at_us: 0,
+    }
+}
+
+/// One packet of a step, judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Against the expectation.
+    pub judgement: Judgement,
+    /// Against what is expected of the others.
+    pub otherwise: Option<Judgement>,
+    /// When it was sent, in microseconds after the first of its case.
+    pub at_us: u64,
+}
+
+/// How much longer than asked for a series may take, in hundredths: what a busy machine adds without
+/// changing the pace to speak of.
+const LATE: u128 = 10;
+
+/// One judgement of all packets of a step.
+#[must_use]
+pub fn together(send: &Send, packets: &[Judged]) -> Judgement {
+    let Some(first) = packets.first() else {
+        return inconclusive(Inconclusive::Cut("no packet was sent".to_owned()));
+    };
+    if packets.len() == 1 {
+        return first.judgement.clone();
+    }
+    let nth = |index: usize, judgement: &Judgement| {
+        let mut judgement = judgement.clone();
+        judgement.reason = judgement
+            .reason
+            .map(|reason| format!("packet {} of {}: {reason}", index + 1, packets.len()));
+        judgement
+    };
+    let of_outcome = |outcome: Outcome| {
+        let mut packets = packets.iter().enumerate();
+        packets
+            .find(|(_, packet)| packet.judgement.outcome == outcome)
+            .map(|(index, packet)| nth(index, &packet.judgement))
+    };
+    if let Some(unproven) = of_outcome(Outcome::Inconclusive) {
+        return unproven;
+    }
+    if let Some(late) = late(send, packets) {
+        return inconclusive(late);
+    }
+    let Some(share) = &send.expect.share else {
+        return of_outcome(Outcome::Fail).unwrap_or_else(|| first.judgement.clone());
+    };
+    let met = packets
+        .iter()
+        .filter(|packet| packet.judgement.outcome == Outcome::Pass)
+        .count();
+    if !(share.least as usize..=share.most as usize).contains(&met) {
+        let (few, many) = (Outcome::Fail, Outcome::Pass);
+        let telling = if met < share.least as usize {
+            few
+        } else {
+            many
+        };
+        let mut judgement = of_outcome(telling).unwrap_or_else(|| first.judgement.clone());
+        judgement.outcome = Outcome::Fail;
+        judgement.reason = Some(format!(
+            "expected {}, but {met} of {} did",
+            send.expect,
+            packets.len()
+        ));
+        return judgement;
+    }
+    let others = packets.iter().enumerate().filter_map(|(index, packet)| {
+        let otherwise = packet.otherwise.as_ref()?;
+        let bad = packet.judgement.outcome != Outcome::Pass && otherwise.outcome != Outcome::Pass;
+        bad.then(|| nth(index, otherwise))
+    });
+    others.into_iter().next().unwrap_or_else(|| {
+        of_outcome(Outcome::Pass).unwrap_or_else(|| Judgement {
+            outcome: Outcome::Pass,
+            reason: None,
+            ..first.judgement.clone()
+        })
+    })
+}
+
+/// Why the pace was not what the scenario asks for, if so.
+fn late(send: &Send, packets: &[Judged]) -> Option<Inconclusive> {
+    let within = send.repeat?.within?;
+    let (first, last) = (packets.first()?.at_us, packets.last()?.at_us);
+    let took = u128::from(last.saturating_sub(first));
+    let most = within.as_micros() * (100 + LATE) / 100;
+    (took > most).then(|| Inconclusive::Late {
+        took_us: last - first,
+        within_us: u64::try_from(within.as_micros()).unwrap_or(u64::MAX),
+    })
 }
 
 /// A probe as it was sent, which is not as it was planned where a conversation made it so.
@@ -66,19 +218,6 @@ pub fn as_sent(planned: &Probe, evidence: &Evidence) -> Probe {
         probe.packet = sent.packet.clone();
     }
     probe
-}
-
-/// One judgement of all packets of a step.
-///
-/// # Panics
-///
-/// Where there are none.
-#[must_use]
-pub fn together(_expect: &Expectation, judgements: &[Judgement]) -> Judgement {
-    let telling = judgements
-        .iter()
-        .find(|judgement| judgement.outcome != Outcome::Pass);
-    telling.unwrap_or(&judgements[0]).clone()
 }
 
 /// A judgement without evidence.
@@ -101,7 +240,8 @@ pub fn verdict(
 ) -> (Verdict, Option<Decider>) {
     let probe = &as_sent(planned, evidence);
     let unproven = |reason| (Verdict::Inconclusive(reason), None);
-    if setting.loaded.generation_after == setting.loaded.generation_before {
+    let layers = &setting.loaded.layers;
+    if layers.is_empty() || layers.iter().any(|layer| !layer.changed) {
         return unproven(Inconclusive::NotLoaded);
     }
     if let Some(error) = evidence
@@ -138,9 +278,9 @@ pub fn verdict(
         ),
         (Some(arrival), None) => {
             let hook = match (probe.from, &arrival.interface) {
-                (Origin::Firewall, _) => "output",
+                (Origin::Firewall, Some(_)) => "output",
                 (Origin::Wire(_), Some(_)) => "forward",
-                (Origin::Wire(_), None) => "input",
+                (Origin::Wire(_) | Origin::Firewall, None) => "input",
             };
             let v6 = arrival.destination.is_ipv6();
             let decider = path::who_accepted(&runs, setting.ruleset, hook, v6);
@@ -213,6 +353,11 @@ fn arrival(probe: &Probe, observed: &Observed, lab: &LabSpec) -> Option<Arrival>
             interface,
             source: seen.source,
             destination: seen.destination,
+            sport: seen.ports().map(|(sport, _)| sport),
+            dport: seen.ports().map(|(_, dport)| dport),
+            ttl: seen.ttl,
+            dscp: seen.traffic_class >> 2,
+            mss: seen.mss(),
         })
     })
 }

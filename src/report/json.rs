@@ -95,6 +95,9 @@ struct JsonRule<'a> {
     line: Option<JsonLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     uncertain: Option<&'a str>,
+    /// The layer that brought it, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layer: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -115,6 +118,10 @@ struct JsonArrival<'a> {
     interface: Option<&'a str>,
     source: std::net::IpAddr,
     destination: std::net::IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sport: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dport: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -242,6 +249,7 @@ fn rule<'a>(
                 .collect(),
         }),
         uncertain,
+        layer: None,
     }
 }
 
@@ -274,17 +282,22 @@ fn step(record: &StepRecord) -> JsonStep<'_> {
             handle,
             text,
             origin,
+            layer,
         })) => {
             let text = text.as_deref();
-            (
-                Some(rule(chain, Some(*handle), text, origin.as_ref())),
-                None,
-            )
+            let rule = rule(chain, Some(*handle), text, origin.as_ref());
+            let layer = layer.as_deref();
+            (Some(JsonRule { layer, ..rule }), None)
         }
-        Some(Decider::Policy(Policy { chain, origin })) => (
-            Some(rule(chain, None, Some("policy"), origin.as_ref())),
-            None,
-        ),
+        Some(Decider::Policy(Policy {
+            chain,
+            origin,
+            layer,
+        })) => {
+            let rule = rule(chain, None, Some("policy"), origin.as_ref());
+            let layer = layer.as_deref();
+            (Some(JsonRule { layer, ..rule }), None)
+        }
         Some(Decider::Kernel(reason)) => (None, Some(*reason)),
         Some(Decider::NoChain) | None => (None, None),
     };
@@ -293,10 +306,15 @@ fn step(record: &StepRecord) -> JsonStep<'_> {
             interface,
             source,
             destination,
+            sport,
+            dport,
+            ..
         }) => Some(JsonArrival {
             interface: interface.as_deref(),
             source: *source,
             destination: *destination,
+            sport: *sport,
+            dport: *dport,
         }),
         Verdict::Drop | Verdict::Reject(_) | Verdict::Inconclusive(_) => None,
     };

@@ -66,6 +66,7 @@ fn line(number: usize, text: &str) -> Origin {
 
 fn rule(handle: u64, text: &str, origin: Origin) -> Decider {
     Decider::Rule(Rule {
+        layer: None,
         chain: chain(),
         handle,
         text: Some(text.into()),
@@ -78,6 +79,11 @@ fn judgements() -> Vec<Judgement> {
         interface: None,
         source: "198.51.100.7".parse().unwrap(),
         destination: "192.0.2.10".parse().unwrap(),
+        sport: Some(32_768),
+        dport: Some(80),
+        ttl: 63,
+        dscp: 0,
+        mss: None,
     };
     let judgement = |verdict, decider, outcome, reason: Option<&str>| Judgement {
         verdict,
@@ -100,6 +106,7 @@ fn judgements() -> Vec<Judgement> {
         judgement(
             Verdict::Drop,
             Some(Decider::Policy(Policy {
+                layer: None,
                 chain: chain(),
                 origin: Some(line(3, "type filter hook input priority 0; policy drop;")),
             })),

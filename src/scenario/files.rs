@@ -63,6 +63,14 @@ pub(super) fn check_file(path: &Path) -> Result<(), String> {
     readable_file(path, &metadata)
 }
 
+/// Whether the path is a folder that can be read.
+pub(super) fn check_folder(path: &Path) -> Result<(), String> {
+    if !metadata(path)?.is_dir() {
+        return Err("is a file, not a folder".to_owned());
+    }
+    check_file_or_folder(path)
+}
+
 /// Whether the path is a file or folder that can be read.
 pub(super) fn check_file_or_folder(path: &Path) -> Result<(), String> {
     let metadata = metadata(path)?;

@@ -15,6 +15,7 @@ use super::{
     words::quote,
     yaml,
 };
+use crate::dialect::Dialect;
 
 /// Deepest chain of parts that include parts.
 const MAX_DEPTH: usize = 16;
@@ -25,8 +26,6 @@ const MAX_PARTS: usize = 64;
 const OWN_KEYS: [&str; 2] = ["name", "purpose"];
 /// Keys whose lists are put one after the other.
 const LIST_KEYS: [&str; 2] = ["tags", "tests"];
-/// Keys of `firewall:` that name the candidate: a scenario's own replaces any of a part.
-const DIALECTS: [&str; 1] = ["nftables"];
 
 /// A document with its parts.
 pub(super) struct Merged {
@@ -221,8 +220,9 @@ fn merge_documents(part: Vec<Entry>, own: Vec<Entry>) -> Vec<Entry> {
     })
 }
 
+/// Whether a key of `firewall:` names the candidate: a scenario's own replaces any of a part.
 fn is_dialect(entry: &Entry) -> bool {
-    DIALECTS.contains(&entry.key.text.as_str())
+    Dialect::named(&entry.key.text).is_some()
 }
 
 fn replace_entries(part: Vec<Entry>, own: Vec<Entry>) -> Vec<Entry> {

@@ -26,6 +26,7 @@ mod yaml;
 mod tests;
 
 pub use load::{load, parse};
+pub(crate) use model::net_text;
 pub use model::*;
 pub use problem::{Problem, Problems};
 pub use schema::json_schema;

@@ -105,6 +105,11 @@ fn shape(wanted: &Shape, definitions: &mut Map<String, Value>) -> Value {
             "patternProperties": { *pattern: shape(value, definitions) },
             "additionalProperties": false,
         }),
+        Shape::Words(words) => json!({ "enum": words }),
+        Shape::Made(made) => shape(&Shape::Object(made()), definitions),
+        Shape::Dialect(dialect) => {
+            shape(&Shape::Object(super::shape::dialect(dialect)), definitions)
+        }
         Shape::Object(inner) => {
             if !definitions.contains_key(inner.name) {
                 // Reserved first, so that an object may contain itself.

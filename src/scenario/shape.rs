@@ -3,7 +3,10 @@
 //! The reader checks keys against these tables and the JSON Schema is generated from them, so that
 //! neither can know a key that the other does not.
 
+use std::sync::LazyLock;
+
 use super::words;
+use crate::dialect::{self, Dialect, Kind, layers};
 
 /// A map with fixed keys.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(super) enum Shape {
     Scalar,
     /// One of these words.
     Word(fn() -> Vec<&'static str>),
+    /// One of these words.
+    Words(&'static [&'static str]),
     /// `reject KIND` as one text.
     RejectText,
     /// A text that matches this pattern.
@@ -59,6 +64,10 @@ pub(super) enum Shape {
     /// A map whose keys match this pattern.
     Map(&'static str, &'static Shape),
     Object(&'static Object),
+    /// The map of a dialect.
+    Dialect(&'static Dialect),
+    /// An object that is made of the table of dialects.
+    Made(fn() -> &'static Object),
     AnyOf(&'static [Shape]),
     /// `FROM -> TO SERVICE: OUTCOME`.
     ShortTest(&'static Shape),
@@ -100,11 +109,13 @@ const SERVICE: Shape = Shape::Pattern(
 const ADDRESS: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+$");
 const PREFIX: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+/[0-9]+$");
 const PORT: Shape = Shape::Number(1, 65535);
-const OUTCOME: Shape = Shape::AnyOf(&[
+// A static, because an outcome may have another inside (`otherwise`).
+static OUTCOMES: [Shape; 3] = [
     Shape::Word(outcomes),
     Shape::RejectText,
     Shape::Object(&EXPECT),
-]);
+];
+const OUTCOME: Shape = Shape::AnyOf(&OUTCOMES);
 const BY: &str = "Who should decide: a rule by its comment, by a part of its text as nft lists it, or by its line (`app-server.nft:41`; the end of the path is enough); `policy`; or `chain NAME` for any rule of a chain and its policy.";
 
 fn outcomes() -> Vec<&'static str> {
@@ -143,7 +154,7 @@ pub(super) static SCENARIO: Object = Object {
         ),
         required(
             "firewall",
-            Shape::Object(&FIREWALL),
+            Shape::Made(|| &FIREWALL),
             "The machine under test: its configuration, interfaces, routes and settings.",
         ),
         required(
@@ -156,6 +167,7 @@ pub(super) static SCENARIO: Object = Object {
             Shape::List(&Shape::AnyOf(&[
                 Shape::ShortTest(&OUTCOME),
                 Shape::Object(&TEST),
+                Shape::Object(&CONVERSATION),
             ])),
             "What should happen, one expectation each; a test runs once for every address family that both ends have.",
         ),
@@ -165,15 +177,16 @@ pub(super) static SCENARIO: Object = Object {
 };
 
 /// `firewall:`.
-pub(super) static FIREWALL: Object = Object {
+pub(super) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {
+    Object {
     name: "firewall",
     what: "the firewall",
     doc: "The machine under test.",
-    keys: &[
-        either(
-            "nftables",
-            Shape::Text,
-            "The ruleset under test: a file for `nft -f`, relative to this file.",
+    keys: kept(dialect_keys(Need::Either).chain([
+        optional(
+            "layers",
+            Shape::OneOrMore(&Shape::AnyOf(&[Shape::Word(layer_words), Shape::Made(|| &LAYER)])),
+            "Several configurations, loaded in this order, one on top of the other: `candidate` is the one under test, other words are layers that come with firedrill, and a map is another configuration of yours.",
         ),
         optional(
             "files",
@@ -200,20 +213,89 @@ pub(super) static FIREWALL: Object = Object {
             Shape::Map("^net\\.[a-zA-Z0-9_./-]+$", &Shape::Scalar),
             "Kernel settings below `net.`, set before the ruleset is loaded.",
         ),
-    ],
-    planned: &[
-        "iptables",
-        "iptables-legacy",
-        "ip6tables",
-        "ipset",
-        "ufw",
-        "firewalld",
-        "script",
-        "marks",
-        "zones",
-    ],
+    ])),
+    planned: &["candidates", "marks", "zones"],
     spread: true,
-};
+}
+});
+
+/// An item of `layers:` that is a map.
+pub(super) static LAYER: LazyLock<Object> = LazyLock::new(|| Object {
+    name: "layer",
+    what: "the layer",
+    doc: "A configuration beside the one under test.",
+    keys: kept(dialect_keys(Need::Either).chain([required(
+        "name",
+        Shape::Text,
+        "What reports call it.",
+    )])),
+    planned: &[],
+    spread: false,
+});
+
+/// The map of a dialect.
+pub(super) fn dialect(dialect: &'static Dialect) -> &'static Object {
+    static OBJECTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
+        let of = |dialect: &&'static Dialect| Object {
+            name: dialect.key,
+            what: dialect.key,
+            doc: dialect.doc,
+            keys: kept(dialect.slots.iter().map(|slot| {
+                let shape = match slot.kind {
+                    Kind::File | Kind::Folder => Shape::Text,
+                    Kind::Word(words) => Shape::Words(words),
+                    Kind::Lines => Shape::OneOrMore(&Shape::Text),
+                };
+                let need = match slot.need {
+                    dialect::Need::Required => Need::Required,
+                    // That one of several is there is for the reader to see.
+                    dialect::Need::Any | dialect::Need::Optional => Need::Optional,
+                };
+                Key {
+                    name: slot.name,
+                    need,
+                    shape,
+                    doc: slot.doc,
+                }
+            })),
+            planned: &[],
+            spread: false,
+        };
+        dialect::ALL.iter().map(of).collect()
+    });
+    let index = dialect::ALL.iter().position(|other| *other == dialect);
+    // Every dialect is in the table.
+    &OBJECTS[index.unwrap_or(0)]
+}
+
+/// The key of every dialect.
+fn dialect_keys(need: Need) -> impl Iterator<Item = Key> {
+    dialect::ALL.iter().map(move |each| Key {
+        name: each.key,
+        need,
+        shape: match each.slots {
+            [_] => Shape::Text,
+            _ => {
+                let text = match each.main().kind {
+                    Kind::File | Kind::Folder | Kind::Word(_) => Shape::Text,
+                    Kind::Lines => Shape::OneOrMore(&Shape::Text),
+                };
+                Shape::AnyOf(kept([text, Shape::Dialect(each)]))
+            }
+        },
+        doc: each.doc,
+    })
+}
+
+fn layer_words() -> Vec<&'static str> {
+    let shipped = layers::ALL.iter().map(|layer| layer.name);
+    std::iter::once(dialect::CANDIDATE).chain(shipped).collect()
+}
+
+/// A table that is made once and lives as long as the program.
+fn kept<T>(items: impl IntoIterator<Item = T>) -> &'static [T] {
+    Vec::leak(items.into_iter().collect())
+}
 
 /// A host.
 pub(super) static HOST: Object = Object {
@@ -272,9 +354,123 @@ pub(super) static TEST: Object = Object {
             Shape::Word(families),
             "Tests only this address family.",
         ),
+        optional("repeat", REPEAT_SHAPE, REPEAT_DOC),
+        optional("as", Shape::Scalar, AS_DOC),
+        optional("mark", Shape::Scalar, MARK_DOC),
         required("expect", OUTCOME, "What the firewall should do with it."),
     ],
-    planned: &["steps", "repeat", "only-open"],
+    planned: &["only-open"],
+    spread: false,
+};
+
+const REPEAT_SHAPE: Shape = Shape::AnyOf(&[Shape::Number(2, 65535), Shape::Object(&REPEAT)]);
+const REPEAT_DOC: &str = "Sends the packet so many times, each time as one of its own: `20`, or `{ count: 20, within: 1s }` at an even pace.";
+const AS_DOC: &str =
+    "The user whose socket sends it, by name or number; only from the firewall itself.";
+const MARK_DOC: &str =
+    "The mark that the sending socket gives it (`SO_MARK`); only from the firewall itself.";
+const TIME: Shape = Shape::Pattern("^[0-9]+(\\.[0-9]+)?(us|ms|s|m|h)$");
+const COUNT: Shape = Shape::Pattern("^[0-9]+(\\.\\.[0-9]+)?$");
+
+/// `repeat:`.
+pub(super) static REPEAT: Object = Object {
+    name: "repeat",
+    what: "the repetition",
+    doc: "How often a packet is sent, and how fast.",
+    keys: &[
+        required("count", Shape::Number(2, 65535), "How many times."),
+        optional(
+            "within",
+            TIME,
+            "Evenly spread over this time (`1s`, `500ms`); without a pause when not given.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+/// A test of several steps.
+pub(super) static CONVERSATION: Object = Object {
+    name: "conversation",
+    what: "the conversation",
+    doc: "A test of several steps that share what the firewall remembers; it passes if every step does.",
+    keys: &[
+        optional(
+            "name",
+            Shape::Text,
+            "The test in a few words; its first step when not given.",
+        ),
+        optional(
+            "family",
+            Shape::Word(families),
+            "Tests only this address family.",
+        ),
+        required(
+            "steps",
+            Shape::List(&Shape::AnyOf(&[
+                Shape::ShortTest(&OUTCOME),
+                Shape::Object(&STEP),
+            ])),
+            "What happens, in this order.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+/// The long form of a step.
+pub(super) static STEP: Object = Object {
+    name: "step",
+    what: "the step",
+    doc: "One step of a conversation: a packet (`from`, `to`, and `service` or `packet`), an answer to the packet before (`reply`), a pause (`wait`), or another configuration (`reload`).",
+    keys: &[
+        optional(
+            "from",
+            PARTY,
+            "Who sends: a host, `firewall`, or `firewall@INTERFACE`.",
+        ),
+        optional("to", PARTY, "Who should receive."),
+        optional(
+            "service",
+            Shape::Text,
+            "What is sent, and for TCP which segment: `tcp/22`, `tcp/22 ack`, `tcp/22 connect`, `udp/53`, `icmp/echo-request`.",
+        ),
+        optional(
+            "packet",
+            Shape::Object(&PACKET),
+            "What is sent, header field by header field.",
+        ),
+        optional(
+            "reply",
+            Shape::AnyOf(&[Shape::Text, Shape::Bool]),
+            "Answers the packet of the step before, from where and as what it arrived: a segment (`syn-ack`, `ack`, `data`, `fin`, `rst`), an ICMP error (`icmp/port-unreachable`), or `true` for what the protocol answers.",
+        ),
+        optional(
+            "inside",
+            Shape::Bool,
+            "Takes the ports and sequence numbers of the connection before, as somebody who slips in would.",
+        ),
+        optional("repeat", REPEAT_SHAPE, REPEAT_DOC),
+        optional("as", Shape::Scalar, AS_DOC),
+        optional("mark", Shape::Scalar, MARK_DOC),
+        optional("wait", TIME, "Lets time pass: `2s`, `500ms`."),
+        optional(
+            "reload",
+            Shape::Text,
+            "Loads another configuration of the same dialect over the present one: a file, relative to this one.",
+        ),
+        optional(
+            "meanwhile",
+            Shape::ShortTest(&OUTCOME),
+            "With `reload`: a packet that is sent again and again while it is loaded, and what should become of every one.",
+        ),
+        optional(
+            "expect",
+            OUTCOME,
+            "What the firewall should do with the packet.",
+        ),
+    ],
+    planned: &[],
     spread: false,
 };
 
@@ -378,27 +574,92 @@ pub(super) static ICMP: Object = Object {
 pub(super) static EXPECT: Object = Object {
     name: "expect",
     what: "the outcome",
-    doc: "What the firewall should do with a packet, exactly one of three, with details.",
+    doc: "What the firewall should do with a packet, exactly one of three, with details. A number or a range (`3..6`) instead of details: so many of a repeated packet.",
     keys: &[
         either(
             "accept",
-            Shape::Object(&ACCEPT),
+            Shape::AnyOf(&[COUNT, Shape::Object(&ACCEPT)]),
             "The packet comes out on the other side of the firewall, or arrives at the firewall itself.",
         ),
         either(
             "drop",
-            Shape::Object(&DROP),
+            Shape::AnyOf(&[COUNT, Shape::Object(&DROP)]),
             "Nothing comes out and nothing comes back.",
         ),
         either(
             "reject",
-            Shape::AnyOf(&[Shape::Word(words::reject_words), Shape::Object(&REJECT)]),
+            Shape::AnyOf(&[
+                Shape::Word(words::reject_words),
+                COUNT,
+                Shape::Object(&REJECT),
+            ]),
             "A rule answers with an error, of this kind if one is given.",
         ),
+        optional(
+            "otherwise",
+            Shape::AnyOf(&OUTCOMES),
+            "What should become of the rest of a repeated packet; anything when not given.",
+        ),
     ],
-    planned: &["otherwise"],
+    planned: &[],
     spread: false,
 };
+
+const STATE: Key = optional(
+    "state",
+    Shape::Word(states),
+    "What connection tracking makes of the packet. Asking switches connection tracking on.",
+);
+static LOGS: [Shape; 2] = [Shape::Text, Shape::Object(&LOG_RECORD)];
+const LOG: Key = optional(
+    "log",
+    Shape::AnyOf(&LOGS),
+    "A rule on its way logs it with this prefix.",
+);
+const COUNTER: Key = optional(
+    "counter",
+    Shape::Map("", &Shape::Number(0, 65535)),
+    "By how many packets named counters grow: `{ ssh: 1 }`.",
+);
+const IN_SET: Key = optional(
+    "in-set",
+    Shape::Map("", &Shape::OneOrMore(&Shape::Scalar)),
+    "Elements that sets have afterwards: `{ blocked: 198.51.100.7 }`.",
+);
+const NOT_IN_SET: Key = optional(
+    "not-in-set",
+    Shape::Map("", &Shape::OneOrMore(&Shape::Scalar)),
+    "Elements that sets do not have afterwards.",
+);
+const SHARE: Key = optional(
+    "count",
+    COUNT,
+    "So many of a repeated packet: `3`, `3..6`; all of them when not given.",
+);
+
+fn states() -> Vec<&'static str> {
+    super::CtState::ALL.map(super::CtState::word).to_vec()
+}
+
+/// `log:` as a map.
+pub(super) static LOG_RECORD: Object = Object {
+    name: "log",
+    what: "the record",
+    doc: "A record of the log.",
+    keys: &[
+        required("prefix", Shape::Text, "What it begins with."),
+        optional(
+            "group",
+            Shape::Number(0, 65535),
+            "The group that must be told (`log group N`), as a logging daemon would be.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+const PREFIX_OR_ADDRESS: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+(/[0-9]+)?$");
+const PORTS: Shape = Shape::Pattern("^[0-9]+(-[0-9]+)?$");
 
 /// `accept:` as a map.
 pub(super) static ACCEPT: Object = Object {
@@ -408,17 +669,53 @@ pub(super) static ACCEPT: Object = Object {
     keys: &[
         optional(
             "source",
-            ADDRESS,
-            "The source address that the packet should then have (SNAT, masquerade).",
+            PREFIX_OR_ADDRESS,
+            "The source address that the packet should then have (SNAT, masquerade), or the prefix it should be in.",
         ),
         optional(
             "destination",
-            ADDRESS,
-            "The destination address that the packet should then have (DNAT).",
+            PREFIX_OR_ADDRESS,
+            "The destination address that the packet should then have (DNAT), or the prefix it should be in.",
+        ),
+        optional(
+            "sport",
+            PORTS,
+            "The source port that it should then have, or a range.",
+        ),
+        optional(
+            "dport",
+            PORTS,
+            "The destination port that it should then have, or a range.",
+        ),
+        optional(
+            "ttl",
+            Shape::Number(0, 255),
+            "The time to live or hop limit that it should then have.",
+        ),
+        optional(
+            "dscp",
+            Shape::Number(0, 63),
+            "The differentiated services code point that it should then have.",
+        ),
+        optional(
+            "mss",
+            Shape::Number(0, 65535),
+            "The maximum segment size that it should then announce.",
+        ),
+        optional(
+            "mark",
+            Shape::Scalar,
+            "The packet mark that it should have behind the last rule: `7`, `0x10`.",
         ),
         optional("by", Shape::Text, BY),
+        STATE,
+        LOG,
+        COUNTER,
+        IN_SET,
+        NOT_IN_SET,
+        SHARE,
     ],
-    planned: &["sport", "dport", "mark"],
+    planned: &[],
     spread: false,
 };
 
@@ -427,7 +724,15 @@ pub(super) static DROP: Object = Object {
     name: "drop",
     what: "the outcome",
     doc: "Details of a dropped packet.",
-    keys: &[optional("by", Shape::Text, BY)],
+    keys: &[
+        optional("by", Shape::Text, BY),
+        STATE,
+        LOG,
+        COUNTER,
+        IN_SET,
+        NOT_IN_SET,
+        SHARE,
+    ],
     planned: &[],
     spread: false,
 };
@@ -444,6 +749,12 @@ pub(super) static REJECT: Object = Object {
             "The error that comes back; any when not given.",
         ),
         optional("by", Shape::Text, BY),
+        STATE,
+        LOG,
+        COUNTER,
+        IN_SET,
+        NOT_IN_SET,
+        SHARE,
     ],
     planned: &[],
     spread: false,

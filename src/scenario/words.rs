@@ -1,5 +1,7 @@
 //! The vocabulary of the format, and the nearest known word to an unknown one.
 
+use std::time::Duration;
+
 use super::{Family, RejectKind, TcpFlags};
 
 /// Longest piece of a user's text that a message repeats, in characters.
@@ -335,6 +337,26 @@ pub(super) fn quote(text: &str) -> String {
     }
     quoted.push('`');
     quoted
+}
+
+/// A time: `2s`, `500ms`, `1.5s`, `250us`, `2m`, `1h`. At most a day.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    const LONGEST: f64 = 86_400.0;
+    let digits = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(digits);
+    let sound = number.starts_with(|c: char| c.is_ascii_digit())
+        && number.ends_with(|c: char| c.is_ascii_digit());
+    let number: f64 = number.parse().ok().filter(|_| sound)?;
+    let seconds = number
+        * match unit {
+            "us" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+    (seconds <= LONGEST).then(|| Duration::from_secs_f64(seconds))
 }
 
 /// How people write the family.

@@ -64,25 +64,49 @@ fn segment(seen: &Seen<'_>) -> Option<(u32, u8, u32)> {
 impl Packet {
     /// Makes this packet an answer to one that arrived: the ends are swapped as they are now, whatever
     /// translated them on the way.
-    pub(crate) fn answer(&mut self, arrived: &Seen<'_>, bytes: &[u8]) {
+    pub(crate) fn answer(&mut self, arrived: &Seen<'_>) {
         self.source = arrived.destination;
         self.destination = arrived.source;
+        if let Some((sport, dport)) = arrived.ports() {
+            self.transport.set_ports(dport, sport);
+        }
+    }
+
+    /// Whether it repeats a part of the packet that it answers: an error and an echo reply, where the
+    /// scenario does not say what is in them.
+    pub(crate) fn quotes(&self) -> bool {
         let v6 = self.source.is_ipv6();
-        match &mut self.transport {
-            Transport::Icmp(icmp) if is_icmp_error(v6, icmp.kind) => {
-                // Headers and eight bytes are the least (RFC 792); all that was seen is better.
-                icmp.data.get_or_insert_with(|| Bytes(bytes.to_vec()));
+        match &self.transport {
+            Transport::Icmp(icmp) => {
+                icmp.data.is_none() && (is_icmp_error(v6, icmp.kind) || icmp.is_echo_reply(v6))
             }
-            Transport::Icmp(icmp) if icmp.is_echo_reply(v6) => {
-                let [rest, data] = [arrived.payload.get(4..8), arrived.payload.get(8..)];
-                icmp.rest = icmp.rest.or(rest.and_then(|rest| rest.try_into().ok()));
-                icmp.data = icmp.data.take().or(data.map(|data| Bytes(data.to_vec())));
-            }
-            transport => {
-                if let Some((sport, dport)) = arrived.ports() {
-                    transport.set_ports(dport, sport);
-                }
-            }
+            _ => false,
+        }
+    }
+
+    /// Repeats a part of a packet, as it arrived: an error its start (RFC 792, RFC 4443 section 3.1), an echo
+    /// reply what it carries.
+    pub(crate) fn quote(&mut self, arrived: &Bytes) {
+        let Transport::Icmp(icmp) = &mut self.transport else {
+            return;
+        };
+        if is_icmp_error(self.source.is_ipv6(), icmp.kind) {
+            icmp.data = Some(arrived.clone());
+            return;
+        }
+        let Some(asked) = Seen::parse(&arrived.0) else {
+            return;
+        };
+        let rest = asked.payload.get(4..8);
+        icmp.rest = icmp.rest.or(rest.and_then(|rest| rest.try_into().ok()));
+        icmp.data = asked.payload.get(8..).map(|data| Bytes(data.to_vec()));
+    }
+
+    /// Source and destination port of a segment.
+    pub(crate) fn tcp_ports(&self) -> Vec<u16> {
+        match &self.transport {
+            Transport::Tcp(tcp) => vec![tcp.sport, tcp.dport],
+            _ => Vec::new(),
         }
     }
 
@@ -109,6 +133,28 @@ impl Packet {
         if let Some((_, dport)) = self.ports() {
             self.transport
                 .set_ports(1024 + (number % 60_000) as u16, dport);
+        }
+    }
+}
+
+impl Seen<'_> {
+    /// The maximum segment size that a segment announces (RFC 9293 section 3.7.1).
+    #[must_use]
+    pub fn mss(&self) -> Option<u16> {
+        const END: u8 = 0;
+        const NOTHING: u8 = 1;
+        const MSS: u8 = 2;
+        self.tcp_flags()?;
+        let header = usize::from(self.payload.get(12)? >> 4) * 4;
+        let mut options = self.payload.get(20..header)?;
+        loop {
+            match options {
+                [END, ..] | [] => return None,
+                [NOTHING, rest @ ..] => options = rest,
+                [MSS, 4, high, low, ..] => return Some(u16::from_be_bytes([*high, *low])),
+                [_, length, ..] => options = options.get(usize::from(*length).max(2)..)?,
+                [_] => return None,
+            }
         }
     }
 }

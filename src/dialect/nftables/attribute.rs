@@ -290,7 +290,7 @@ mod tests {
             text += "\t}\n";
         }
         text += "}\n";
-        let ruleset = literal("fw.nft", source).ruleset(&text);
+        let ruleset = literal("fw.nft", source).listed(&text);
         let all = listing
             .iter()
             .flat_map(|(name, rules)| rules.iter().map(|(handle, _)| (chain(name), *handle)));

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads both and asks for everything that can be asked for.
 fn attribute(script: &str, listing: &str) -> usize {
-    let ruleset = literal("fw.nft", script).ruleset(listing);
+    let ruleset = literal("fw.nft", script).listed(listing);
     let mut known = 0;
     for (chain, info) in ruleset.chains() {
         for handle in &info.order {
@@ -74,7 +74,8 @@ fn files_that_include_each_other_end() {
     std::fs::write(at("a.nft"), both).unwrap();
     std::fs::write(at("b.nft"), both).unwrap();
     let prepared = super::prepare(&at("a.nft"), &[]).unwrap();
-    let ruleset = prepared.ruleset("table ip t {\n\tchain c {\n\t\tdrop # handle 2\n\t}\n}\n");
+    let prepared = crate::dialect::Loadable::new(at("a.nft"), vec![prepared]);
+    let ruleset = prepared.listed("table ip t {\n\tchain c {\n\t\tdrop # handle 2\n\t}\n}\n");
     let chain = Chain {
         family: "ip".to_owned(),
         table: "t".to_owned(),
@@ -95,7 +96,7 @@ fn a_very_long_line_is_shown_in_part() {
     for handle in 2..1002 {
         listing += &format!("\t\ttcp dport 80 accept # handle {handle}\n");
     }
-    let ruleset = literal("fw.nft", &script).ruleset(&(listing + "\t}\n}\n"));
+    let ruleset = literal("fw.nft", &script).listed(&(listing + "\t}\n}\n"));
     let (chain, _) = ruleset.chains().next().unwrap();
     let Some(Origin::Known(line)) = ruleset.origin(chain, 500) else {
         panic!("unknown");
@@ -204,7 +205,7 @@ proptest! {
     #[test]
     fn what_follows_a_rule_does_not_move_it(script in well_formed()) {
         let ruleset = literal("fw.nft", &script)
-            .ruleset("table inet t {\n\tchain c {\n\t\tdrop # handle 2\n\t}\n}\n");
+            .listed("table inet t {\n\tchain c {\n\t\tdrop # handle 2\n\t}\n}\n");
         let (chain, _) = ruleset.chains().next().unwrap();
         let rest = script.split_once("}\n}\n").map_or("", |(_, rest)| rest);
         let remade = ["flush", "delete", "replace"].iter().any(|verb| rest.contains(verb));

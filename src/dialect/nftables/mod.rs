@@ -10,27 +10,47 @@ mod source;
 use std::{
     collections::BTreeMap,
     fs,
-    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use firedrill_harness::protocol::{Bytes, CandidateSpec, Command, StagedFile, hex};
+use firedrill_harness::protocol::{Bytes, Command, CommandFailure, StagedFile};
 use glob::{MatchOptions, Pattern};
-use sha2::{Digest, Sha256};
 
 use self::{
     lexer::{Kind, Lexer, Token},
     reader::MAX_INCLUDE_DEPTH,
 };
 use super::{
-    PrepareError, Prepared, lexical,
+    CANDIDATE, Config, Dialect, Kind as SlotKind, Loadable, Need, PrepareError, Prepared, Refusal,
+    Slot, lexical,
     listing::Ruleset,
     origin::{Files, Origins},
+    stage::{MAX_TOTAL_BYTES, Staged, absolute, folders, mapped_files, problem, read_file},
 };
 
-/// The most that all files of a candidate may have together, in bytes.
-const MAX_TOTAL_BYTES: usize = 256 << 20;
+/// The dialect.
+pub static DIALECT: Dialect = Dialect {
+    key: "nftables",
+    doc: "The ruleset under test: a file for `nft -f`, relative to this file.",
+    slots: &[Slot {
+        name: "ruleset",
+        what: "ruleset",
+        kind: SlotKind::File,
+        need: Need::Required,
+        doc: "The main file.",
+    }],
+    programs: &[("nft", "nftables")],
+    prepare: |config, files| {
+        let main = config.main();
+        prepare(&main, files).map(|prepared| Prepared {
+            config: config.clone(),
+            ..prepared
+        })
+    },
+    origins,
+    explain,
+};
 
 /// Where nft looks for includes by itself (`nft --help`).
 const DEFAULT_INCLUDE_FOLDER: &str = "/etc";
@@ -40,7 +60,7 @@ const DEFAULT_INCLUDE_FOLDER: &str = "/etc";
 ///
 /// The candidate is loaded from its own folder: `include "./x.nft"` and `include "x.nft"` both find
 /// their file beside it, as they do for `cd FOLDER; nft -I . -f FILE`.
-pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepared, PrepareError> {
+fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepared, PrepareError> {
     let inside = absolute(path).map_err(|error| problem(path, &error))?;
     let folder = inside.parent().unwrap_or(Path::new("/")).to_owned();
     let mut reader = Reader {
@@ -54,27 +74,12 @@ pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepa
     for (inside, outside) in reader.mapped.clone() {
         reader.read(&inside, &outside, 0)?;
     }
-
-    let mut hash = Sha256::new();
-    let mut shown = Vec::new();
-    let mut staged = Vec::new();
-    for (inside, (outside, content)) in reader.staged {
-        let name = inside.strip_prefix(&folder).unwrap_or(&inside);
-        // Lengths keep the boundaries between names and contents apart.
-        let name = name.to_string_lossy();
-        hash.update((name.len() as u64).to_be_bytes());
-        hash.update(name.as_bytes());
-        hash.update((content.len() as u64).to_be_bytes());
-        hash.update(&content);
-        shown.push((inside.clone(), outside));
-        staged.push(StagedFile {
-            path: inside,
-            content: Bytes(content),
-            mode: 0o644,
-        });
-    }
-    // Longer paths first, so that none is replaced inside another.
-    shown.sort_by_key(|(inside, _)| std::cmp::Reverse(inside.as_os_str().len()));
+    let mut staged: Vec<Staged> = reader
+        .staged
+        .into_iter()
+        .map(|(inside, (outside, content))| staged(inside, outside, content))
+        .collect();
+    staged.sort_by_key(|staged| staged.file.path != inside);
     let text = |path: &Path| {
         path.to_str()
             .map(str::to_owned)
@@ -83,84 +88,93 @@ pub(super) fn prepare(path: &Path, files: &[(PathBuf, PathBuf)]) -> Result<Prepa
                 why: "its path is not valid UTF-8".to_owned(),
             })
     };
-    let arguments = ["nft".to_owned(), "-I".to_owned(), text(&folder)?];
-    Ok(Prepared {
-        spec: CandidateSpec {
-            files: staged,
-            load: vec![Command {
-                argv: [&arguments[..], &["-f".to_owned(), text(&inside)?]].concat(),
-                cwd: folder.clone(),
-                env: Vec::new(),
-            }],
-            list: list_command(),
-            replaced: files
-                .iter()
-                .filter(|(_, outside)| outside.is_dir())
-                .map(|(inside, _)| inside.clone())
-                .collect(),
-        },
-        folder,
-        path: path.to_owned(),
-        hash: hex(&hash.finalize()),
-        shown,
-        inside,
-    })
+    let include = ["-I".to_owned(), text(&folder)?];
+    Ok(loaded_from(folder, staged, &include, text(&inside)?, files))
 }
 
 /// A candidate that is no file but a text, under a name to show.
 #[must_use]
-pub fn literal(name: &str, text: &str) -> Prepared {
+pub fn literal(name: &str, text: &str) -> Loadable {
+    let path = PathBuf::from(name);
+    Loadable::new(path.clone(), vec![literal_layer(name, text)])
+}
+
+fn literal_layer(name: &str, text: &str) -> Prepared {
     let inside = PathBuf::from("/tmp").join(name);
+    let main = inside.to_string_lossy().into_owned();
+    let staged = staged(inside, name.into(), text.as_bytes().to_vec());
+    let prepared = loaded_from("/tmp".into(), vec![staged], &[], main, &[]);
     Prepared {
-        spec: CandidateSpec {
-            replaced: Vec::new(),
-            files: vec![StagedFile {
-                path: inside.clone(),
-                content: Bytes(text.as_bytes().to_vec()),
-                mode: 0o644,
-            }],
-            load: vec![Command {
-                argv: vec!["nft".to_owned(), "-f".to_owned(), format!("/tmp/{name}")],
-                cwd: PathBuf::from("/tmp"),
-                env: Vec::new(),
-            }],
-            list: list_command(),
-        },
-        folder: PathBuf::from("/tmp"),
-        path: PathBuf::from(name),
-        hash: hex(&Sha256::digest(text.as_bytes())),
-        shown: vec![(inside.clone(), PathBuf::from(name))],
-        inside,
+        config: Config::of(&DIALECT, name),
+        ..prepared
     }
 }
 
+fn staged(path: PathBuf, shown: PathBuf, content: Vec<u8>) -> Staged {
+    Staged {
+        file: StagedFile {
+            path,
+            content: Bytes(content),
+            mode: 0o644,
+        },
+        shown,
+    }
+}
+
+fn loaded_from(
+    folder: PathBuf,
+    staged: Vec<Staged>,
+    options: &[String],
+    main: String,
+    files: &[(PathBuf, PathBuf)],
+) -> Prepared {
+    let argv = [&["nft".to_owned()], options, &["-f".to_owned(), main]].concat();
+    Prepared {
+        name: CANDIDATE.to_owned(),
+        config: Config::new(&DIALECT),
+        files: staged,
+        replaced: folders(files),
+        writable: Vec::new(),
+        load: vec![Command {
+            argv,
+            cwd: folder.clone(),
+            env: Vec::new(),
+        }],
+        folder,
+    }
+}
+
+/// EMSGSIZE of netlink(7): nft sends a ruleset as one message, and inside a user namespace it may not
+/// raise its send buffer (SO_SNDBUFFORCE; nft 1.0.6 tries nothing else). The candidate is not at fault.
+fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
+    failure.stderr.contains("Message too long").then(|| {
+        Refusal::Lab(format!(
+            "could not load {}: it is larger than an unprivileged program may send to the kernel at \
+             once\n(raise the limit: sysctl net.core.wmem_default=4194304)",
+            prepared.title()
+        ))
+    })
+}
+
 /// Where the rules of a listing were written.
-pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset) -> Origins {
-    let shown: BTreeMap<&Path, &Path> = prepared
-        .shown
-        .iter()
-        .map(|(inside, outside)| (&**inside, &**outside))
-        .collect();
-    let mut staged: Vec<&StagedFile> = prepared.spec.files.iter().collect();
-    // The main file first.
-    staged.sort_by_key(|file| file.path != prepared.inside);
+fn origins(prepared: &Prepared, ruleset: &Ruleset) -> Origins {
+    let staged = &prepared.files;
     let read: Vec<(PathBuf, Arc<str>)> = staged
         .iter()
-        .map(|file| {
-            let name = shown.get(&*file.path).copied().unwrap_or(&file.path);
-            let text = String::from_utf8_lossy(&file.content.0);
-            (name.to_owned(), Arc::from(text))
+        .map(|staged| {
+            let text = String::from_utf8_lossy(&staged.file.content.0);
+            (staged.shown.clone(), Arc::from(text))
         })
         .collect();
     let texts: Vec<Arc<str>> = read.iter().map(|(_, text)| Arc::clone(text)).collect();
     let mut files = Files::new(read);
-    let folder = prepared.inside.parent().unwrap_or(Path::new("/"));
+    let folder = &prepared.folder;
     let find = |pattern: &str| {
         let files_of = |pattern: &Path| -> Vec<usize> {
             let staged = staged.iter().enumerate();
             let mut found: Vec<(&Path, usize)> = staged
-                .filter(|(_, file)| matches(pattern, &file.path))
-                .map(|(number, file)| (&*file.path, number))
+                .map(|(number, staged)| (&*staged.file.path, number))
+                .filter(|(path, _)| matches(pattern, path))
                 .collect();
             found.sort_by_key(|(path, _)| path.as_os_str());
             found.into_iter().map(|(_, number)| number).collect()
@@ -178,11 +192,19 @@ pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset) -> Origins {
 
 /// Lists the ruleset with handles, without state and without the elements of named
 /// sets.
-fn list_command() -> Command {
+pub(super) fn list_command() -> Command {
+    nft(&["-s", "-t", "-a", "list", "ruleset"])
+}
+
+/// Lists the ruleset with its counters and the elements of its sets.
+pub(super) fn list_state_command() -> Command {
+    nft(&["-n", "list", "ruleset"])
+}
+
+fn nft(arguments: &[&str]) -> Command {
+    let argv = ["nft"].iter().chain(arguments);
     Command {
-        argv: ["nft", "-s", "-t", "-a", "list", "ruleset"]
-            .map(str::to_owned)
-            .to_vec(),
+        argv: argv.map(|word| (*word).to_owned()).collect(),
         cwd: PathBuf::from("/"),
         env: Vec::new(),
     }
@@ -270,66 +292,6 @@ fn shown_folder_of(shown_folder: &Path, folder: &Path, below: &Path) -> PathBuf 
     }
 }
 
-/// Reads at most `room` bytes of a regular file. A pipe would keep us waiting, a device or a file of
-/// the kernel's own may never end.
-fn read_file(path: &Path, room: usize) -> Result<Vec<u8>, PrepareError> {
-    let refuse = |why: &str| {
-        Err(PrepareError {
-            path: path.to_owned(),
-            why: why.to_owned(),
-        })
-    };
-    let real = fs::canonicalize(path).map_err(|error| problem(path, &error))?;
-    if ["/proc", "/sys"]
-        .iter()
-        .any(|kernel| real.starts_with(kernel))
-    {
-        return refuse("it is the kernel's, not a file on disk");
-    }
-    let metadata = fs::metadata(&real).map_err(|error| problem(path, &error))?;
-    if metadata.is_dir() {
-        return refuse("it is a folder");
-    }
-    if !metadata.is_file() {
-        return refuse("it is neither a file nor a folder");
-    }
-    let mut content = Vec::new();
-    // One byte more than there is room for, so that a file that grows meanwhile is noticed too.
-    fs::File::open(&real)
-        .and_then(|file| file.take(room as u64 + 1).read_to_end(&mut content))
-        .map_err(|error| problem(path, &error))?;
-    if content.len() > room {
-        let limit = MAX_TOTAL_BYTES >> 20;
-        return refuse(&format!("with it the candidate has more than {limit} MiB"));
-    }
-    Ok(content)
-}
-
-/// Everything but folders behind the `files:` of a scenario.
-fn mapped_files(files: &[(PathBuf, PathBuf)]) -> Result<BTreeMap<PathBuf, PathBuf>, PrepareError> {
-    let mut mapped = BTreeMap::new();
-    let mut pending: Vec<(PathBuf, PathBuf)> = files.to_vec();
-    while let Some((inside, outside)) = pending.pop() {
-        let metadata = fs::metadata(&outside).map_err(|error| problem(&outside, &error))?;
-        if !metadata.is_dir() {
-            mapped.insert(inside, outside);
-            continue;
-        }
-        let entries = fs::read_dir(&outside).map_err(|error| problem(&outside, &error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| problem(&outside, &error))?;
-            // A link to a folder could lead round in a circle.
-            let kind = entry
-                .file_type()
-                .map_err(|error| problem(&entry.path(), &error))?;
-            if !kind.is_symlink() || entry.path().is_file() {
-                pending.push((inside.join(entry.file_name()), entry.path()));
-            }
-        }
-    }
-    Ok(mapped)
-}
-
 /// The quoted names behind the `include` statements of a file, in order.
 fn includes(text: &str) -> Vec<String> {
     let tokens: Vec<Token<'_>> = Lexer::new(text).collect();
@@ -363,25 +325,6 @@ fn files_matching(pattern: &Path) -> Vec<PathBuf> {
 fn matches(pattern: &Path, path: &Path) -> bool {
     Pattern::new(&pattern.to_string_lossy())
         .is_ok_and(|pattern| pattern.matches_path_with(path, WILDCARDS))
-}
-
-/// An absolute path without `.` and `..`, its folder free of links: where the file is in the sandbox.
-fn absolute(path: &Path) -> io::Result<PathBuf> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it does not name a file"))?;
-    Ok(fs::canonicalize(folder)?.join(name))
-}
-
-fn problem(path: &Path, error: &io::Error) -> PrepareError {
-    PrepareError {
-        path: path.to_owned(),
-        why: error.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -423,16 +366,17 @@ mod tests {
         fs::write(at("conf.d/.hidden.nft"), "").unwrap();
         let prepared = prepare(&at("main.nft"), &[]).unwrap();
         let names: Vec<_> = prepared
-            .spec
             .files
             .iter()
-            .map(|file| {
-                file.path
+            .map(|staged| {
+                staged
+                    .file
+                    .path
                     .strip_prefix(folder.path().canonicalize().unwrap())
                     .unwrap()
             })
             .collect();
-        assert_eq!(names, [Path::new("conf.d/a.nft"), Path::new("main.nft")]);
+        assert_eq!(names, [Path::new("main.nft"), Path::new("conf.d/a.nft")]);
     }
 
     #[test]
@@ -446,9 +390,9 @@ mod tests {
         let prepared = prepare(&at("main.nft"), &files).unwrap();
         assert!(
             prepared
-                .spec
                 .files
                 .iter()
+                .map(|staged| &staged.file)
                 .any(|file| file.path == Path::new("/etc/firedrill-test.d/x.nft")
                     && file.content.0 == b"# x\n")
         );
@@ -460,7 +404,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("main.nft"), "include \"./b.nft\"\n").unwrap();
             fs::write(folder.path().join("b.nft"), content).unwrap();
-            prepare(&folder.path().join("main.nft"), &[]).unwrap().hash
+            let prepared = prepare(&folder.path().join("main.nft"), &[]).unwrap();
+            Loadable::new("main.nft".into(), vec![prepared]).hash
         };
         assert_eq!(hash("# one"), hash("# one"));
         assert_ne!(hash("# one"), hash("# two"));

@@ -27,6 +27,8 @@ pub(super) struct Table<'a> {
     pub(super) replaced: Vec<(ByHandle<'a>, Rule<'a>)>,
     /// Whether rules were thrown out other than by handle.
     pub(super) flushed: bool,
+    /// How many of the first rules were thrown out together.
+    all_gone: usize,
 }
 
 /// A chain of it.
@@ -80,8 +82,11 @@ impl Table<'_> {
     pub(super) fn flush(&mut self, chain: Option<&str>) {
         let hit = |name: &str| chain.is_none_or(|chain| chain == name);
         self.flushed = true;
-        for rule in self.rules.iter_mut().filter(|rule| hit(rule.chain)) {
-            rule.gone = true;
+        let left = self.rules[self.all_gone..].iter_mut();
+        left.filter(|rule| hit(rule.chain))
+            .for_each(|rule| rule.gone = true);
+        if chain.is_none() {
+            self.all_gone = self.rules.len();
         }
         for (_, chain) in self.chains.iter_mut().filter(|(name, _)| hit(name)) {
             chain.order = Order::default();

@@ -47,6 +47,10 @@ impl<'w> Expander<'w> {
         }
     }
 
+    pub(super) fn id(&self) -> &str {
+        self.id
+    }
+
     pub(super) fn full(&self) -> bool {
         self.cases.len() > MAX_CASES
     }
@@ -95,8 +99,9 @@ impl Reader<'_> {
                 destination,
                 packet,
                 connection: None,
-                repeat: None,
-                user: None,
+                repeat: test.repeat,
+                user: test.user.clone(),
+                mark: test.mark,
                 expect: test.outcome.expectation.clone(),
             };
             expander.cases.push(Case {
@@ -191,6 +196,24 @@ impl Reader<'_> {
                 format!("{why}, and this test is made with {other} too"),
             )
             .help(format!("{how} `family: {family}`"));
+        }
+    }
+
+    /// Takes a name for a test of one case, unless another has it.
+    pub(super) fn claim_name(
+        &mut self,
+        text: &str,
+        family: Family,
+        subject: Span,
+        expander: &mut Expander<'_>,
+    ) {
+        expander.tests += 1;
+        let key = (text.to_owned(), family);
+        let mine = (expander.tests, subject);
+        if let Some((_, first)) = expander.names.insert(key, mine) {
+            self.problem(subject, format!("two tests are called {}", quote(text)))
+                .also(first, "the first is here")
+                .help("give each a name of its own".to_owned());
         }
     }
 

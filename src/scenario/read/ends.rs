@@ -1,5 +1,7 @@
 //! The two ends of a test: who they are, and which address families they share.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::{
     super::{
         Family, Party,
@@ -39,6 +41,7 @@ impl World<'_> {
     fn families(self, party: Party) -> Vec<Family> {
         match party {
             Party::Firewall(interface) => self.firewall.interfaces[interface].families(),
+            Party::Loopback => vec![Family::Ipv4, Family::Ipv6],
             Party::Host(host) => self.hosts.hosts[host].families(),
         }
     }
@@ -46,6 +49,7 @@ impl World<'_> {
     fn sound(self, party: Party) -> bool {
         match party {
             Party::Firewall(interface) => self.firewall.interfaces[interface].sound,
+            Party::Loopback => true,
             Party::Host(host) => {
                 let host = &self.hosts.hosts[host];
                 host.sound && host.behind.is_some()
@@ -56,6 +60,10 @@ impl World<'_> {
     pub(super) fn address(self, party: Party, family: Family) -> Option<std::net::IpAddr> {
         match party {
             Party::Firewall(interface) => self.firewall.interfaces[interface].address(family),
+            Party::Loopback => Some(match family {
+                Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
+                Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
+            }),
             Party::Host(host) => self.hosts.hosts[host].address(family),
         }
     }
@@ -69,6 +77,7 @@ impl World<'_> {
                     quote(&self.firewall.interfaces[interface].name)
                 )
             }
+            Party::Loopback => "the firewall on its loopback interface".to_owned(),
             Party::Host(host) => quote(&self.hosts.hosts[host].name),
         }
     }
@@ -82,13 +91,10 @@ impl Reader<'_> {
         let (sender, receiver) = (sender?, receiver?);
         let behind = |host: usize| world.hosts.hosts[host].behind;
         let (from_party, to_party) = match (sender, receiver) {
-            (End::Firewall(_), End::Firewall(_)) => {
-                self.problem(
-                    to.span,
-                    "a test from the firewall to itself is not supported in this version",
-                )
-                .help("one end must be a host".to_owned());
-                return None;
+            (End::Firewall(None), End::Firewall(None)) => (Party::Loopback, Party::Loopback),
+            // Without an interface, the kernel would take the same address for both.
+            (End::Firewall(from), End::Firewall(to)) => {
+                (Party::Firewall(from.or(to)?), Party::Firewall(to.or(from)?))
             }
             (End::Firewall(at), End::Host(host)) => {
                 (Party::Firewall(at.or(behind(host))?), Party::Host(host))

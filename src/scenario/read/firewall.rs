@@ -6,15 +6,17 @@ use ipnet::IpNet;
 
 use super::{
     super::{
-        Candidate, Family, Firewall, Interface, Route, files, shape,
+        Family, Firewall, Interface, Layer, Route, files, shape,
         source::Span,
         tree::{Kind, Word},
-        words::quote,
+        words::{self, quote},
     },
     Reader,
     address::{QUOTE_IPV6, family_of_net},
     fields::Value,
 };
+
+use crate::dialect::{CANDIDATE, Config, Dialect, Kind as SlotKind, Slot, layers};
 
 /// Longest interface name, in bytes (Linux `IFNAMSIZ` less its final zero).
 const LONGEST_NAME: usize = 15;
@@ -26,7 +28,8 @@ const MAX_ADDRESSES: usize = 64;
 /// The firewall as far as it could be read.
 #[derive(Debug, Default)]
 pub(super) struct FirewallDraft {
-    candidate: Option<Candidate>,
+    candidate: Option<Config>,
+    layers: Vec<Layer>,
     files: Vec<(PathBuf, PathBuf)>,
     pub(super) interfaces: Vec<Side>,
     /// Whether an interface that is not among them does not exist.
@@ -73,6 +76,7 @@ impl FirewallDraft {
         });
         Some(Firewall {
             candidate: self.candidate?,
+            layers: self.layers,
             files: self.files,
             interfaces: interfaces.collect(),
             forwarding: self.forwarding,
@@ -112,13 +116,17 @@ impl Reader<'_> {
     pub(super) fn firewall(&mut self, value: Value<'_>) -> FirewallDraft {
         let mut firewall = FirewallDraft {
             forwarding: true,
+            layers: vec![Layer::Candidate],
             ..FirewallDraft::default()
         };
         let Some(fields) = self.fields(value, &shape::FIREWALL) else {
             return firewall;
         };
         if let Some((dialect, value)) = self.either(&fields) {
-            firewall.candidate = self.candidate(dialect, value);
+            firewall.candidate = self.configuration(dialect, value);
+        }
+        if let Some(value) = fields.get("layers") {
+            firewall.layers = self.layers(value);
         }
         if let Some(value) = fields.get("files") {
             firewall.files = self.files(value);
@@ -138,19 +146,127 @@ impl Reader<'_> {
         firewall
     }
 
-    fn candidate(&mut self, dialect: &str, value: Value<'_>) -> Option<Candidate> {
-        let word = self.line(value, "the path of a ruleset")?;
+    /// A configuration in the dialect with this key.
+    fn configuration(&mut self, key: &str, value: Value<'_>) -> Option<Config> {
+        let dialect = Dialect::named(key)?;
+        let mut config = Config::new(dialect);
+        let main = dialect.main();
+        let bare = matches!(value.node.kind, Kind::Scalar(_))
+            || main.kind == SlotKind::Lines && matches!(value.node.kind, Kind::List(_));
+        if bare || dialect.slots.len() == 1 {
+            config.set(main.name, self.slot(main, value)?);
+            return Some(config);
+        }
+        let fields = self.fields(value, shape::dialect(dialect))?;
+        let mut sound = true;
+        for slot in dialect.slots {
+            let Some(value) = fields.get(slot.name) else {
+                continue;
+            };
+            match self.slot(slot, value) {
+                Some(value) => config.set(slot.name, value),
+                None => sound = false,
+            }
+        }
+        let missing = dialect.missing(|slot| fields.get(slot).is_some());
+        // A required one has been reported.
+        if let Some(names) = missing.filter(|names| names.len() > 1) {
+            let names = words::list(&names, "and");
+            self.problem(value.at, format!("{key} has none of {names}"));
+            sound = false;
+        }
+        sound.then_some(config)
+    }
+
+    fn slot(&mut self, slot: &'static Slot, value: Value<'_>) -> Option<Vec<String>> {
+        let wanted = format!("the path of a {}", slot.what);
+        let check = match slot.kind {
+            SlotKind::File => files::check_file,
+            SlotKind::Folder => files::check_folder,
+            SlotKind::Word(known) => {
+                let word = self.line(value, slot.what)?;
+                if !known.contains(&word.text) {
+                    let help = words::suggest(word.text, known.iter().copied());
+                    self.no_such(word, slot.what, help);
+                    return None;
+                }
+                return Some(vec![word.text.to_owned()]);
+            }
+            SlotKind::Lines => {
+                let items = self.one_or_more(value, slot.what);
+                let lines = items.into_iter().map(|item| self.line(item, slot.what));
+                let lines: Vec<_> = lines.collect();
+                return lines
+                    .into_iter()
+                    .map(|line| Some(line?.text.to_owned()))
+                    .collect();
+            }
+        };
+        let word = self.line(value, &wanted)?;
         let path = self.path(word);
-        if let Err(why) = files::check_file(&path) {
-            self.problem(word.span, format!("the ruleset {} {why}", quote(word.text)))
-                .help(looked_for(&path));
+        if let Err(why) = check(&path) {
+            self.problem(
+                word.span,
+                format!("the {} {} {why}", slot.what, quote(word.text)),
+            )
+            .help(looked_for(&path));
             return None;
         }
-        match dialect {
-            "nftables" => Some(Candidate::Nftables(path)),
-            // The table of keys has no other dialect.
-            _ => None,
+        // It was text, and so was the folder that it is in.
+        path.to_str().map(|path| vec![path.to_owned()])
+    }
+
+    fn layers(&mut self, value: Value<'_>) -> Vec<Layer> {
+        let mut layers = Vec::new();
+        let mut candidate: Option<Span> = None;
+        let items = match &value.node.kind {
+            Kind::Map(_) => vec![value],
+            _ => self.one_or_more(value, "a layer or a list of layers"),
+        };
+        for item in items {
+            if let Kind::Map(_) = item.node.kind {
+                layers.extend(self.layer(item));
+                continue;
+            }
+            let Some(word) = self.line(item, "a layer") else {
+                continue;
+            };
+            if word.text != CANDIDATE {
+                match layers::named(word.text) {
+                    Some(shipped) => layers.push(Layer::Shipped(shipped)),
+                    None => {
+                        let known = layers::ALL.iter().map(|layer| layer.name);
+                        let help = words::suggest(word.text, known.chain([CANDIDATE]));
+                        self.no_such(word, "layer", help);
+                    }
+                }
+                continue;
+            }
+            if let Some(first) = candidate.replace(word.span) {
+                self.problem(word.span, "the candidate can be loaded only once")
+                    .also(first, "first here");
+            }
+            layers.push(Layer::Candidate);
         }
+        if candidate.is_none() {
+            self.problem(value.at, "the layers are without the one under test")
+                .help("write `candidate` where it is to be loaded".to_owned());
+        }
+        layers
+    }
+
+    fn layer(&mut self, value: Value<'_>) -> Option<Layer> {
+        let fields = self.fields(value, &shape::LAYER)?;
+        let name = fields
+            .get("name")
+            .and_then(|name| self.line(name, "a name"));
+        let config = self
+            .either(&fields)
+            .and_then(|(dialect, value)| self.configuration(dialect, value));
+        Some(Layer::Other {
+            name: name?.text.to_owned(),
+            config: config?,
+        })
     }
 
     fn files(&mut self, value: Value<'_>) -> Vec<(PathBuf, PathBuf)> {

@@ -14,6 +14,7 @@ mod outcome;
 mod packet;
 mod routes;
 mod service;
+mod steps;
 mod tests;
 
 use std::path::PathBuf;

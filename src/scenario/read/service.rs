@@ -169,7 +169,7 @@ impl Reader<'_> {
         sound.then_some(probes)
     }
 
-    fn port_range(&mut self, part: Word<'_>) -> Option<(u16, u16)> {
+    pub(super) fn port_range(&mut self, part: Word<'_>) -> Option<(u16, u16)> {
         if part.text.is_empty() {
             self.problem(part.span, "a port is missing here")
                 .help("write ports without spaces: `tcp/80,443`".to_owned());

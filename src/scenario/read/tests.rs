@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Case, Family, shape,
+        Case, Family, Repeat, shape,
         source::Span,
         tree::{Kind, Word},
         words::{self, quote},
@@ -34,7 +34,18 @@ pub(super) struct TestDraft {
     pub(super) probes: Vec<Probe>,
     pub(super) family: Option<(Family, Span)>,
     pub(super) outcome: Outcome,
+    pub(super) repeat: Option<Repeat>,
+    pub(super) user: Option<String>,
+    pub(super) mark: Option<u32>,
     pub(super) short: bool,
+}
+
+/// Whether a test is a conversation.
+fn has_steps(value: Value<'_>) -> bool {
+    match &value.node.kind {
+        Kind::Map(entries) => entries.iter().any(|entry| entry.key.text == "steps"),
+        Kind::Scalar(_) | Kind::List(_) | Kind::Null => false,
+    }
 }
 
 impl Reader<'_> {
@@ -57,7 +68,10 @@ impl Reader<'_> {
         let world = World { firewall, hosts };
         let mut expander = Expander::new(id, world);
         for item in items {
-            if let Some(test) = self.test(Value::item(item), world) {
+            let value = Value::item(item);
+            if has_steps(value) {
+                self.conversation(value, world, &mut expander);
+            } else if let Some(test) = self.test(value, world) {
                 self.expand(test, &mut expander);
             }
             if expander.full() {
@@ -141,6 +155,9 @@ impl Reader<'_> {
         let [from, to, service] = parts?;
         let ends = self.ends(from, to, world);
         let probes = self.service(service);
+        if let Some(outcome) = &outcome {
+            self.counted_only_if_repeated(outcome, None)?;
+        }
         Some(TestDraft {
             at: key.span,
             subject: key.span,
@@ -150,6 +167,9 @@ impl Reader<'_> {
             probes: probes?,
             family: None,
             outcome: outcome?,
+            repeat: None,
+            user: None,
+            mark: None,
             short: true,
         })
     }
@@ -232,7 +252,12 @@ impl Reader<'_> {
             None => Some(None),
         };
         let outcome = fields.get("expect").and_then(|value| self.outcome(value));
-        let name = name?;
+        let repeat = self.repeat(&fields);
+        let sender = self.sender(&fields, ends.as_ref());
+        if let (Some(outcome), Some(repeat)) = (&outcome, &repeat) {
+            self.counted_only_if_repeated(outcome, repeat.as_ref())?;
+        }
+        let (name, (user, mark)) = (name?, sender?);
         if fields.planned {
             return None;
         }
@@ -245,6 +270,9 @@ impl Reader<'_> {
             probes: probes?,
             family: family?,
             outcome: outcome?,
+            repeat: repeat?,
+            user,
+            mark,
             short: false,
         })
     }
@@ -282,7 +310,7 @@ impl Reader<'_> {
         sound.then_some(probes)
     }
 
-    fn family(&mut self, value: Value<'_>) -> Option<(Family, Span)> {
+    pub(super) fn family(&mut self, value: Value<'_>) -> Option<(Family, Span)> {
         let word = self.line(value, "an address family")?;
         match word.text {
             "ipv4" => Some((Family::Ipv4, word.span)),

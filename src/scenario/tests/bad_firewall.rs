@@ -455,13 +455,11 @@ fn files_that_cannot_be_used_are_refused() {
 #[test]
 fn the_candidate_is_required_once() {
     assert_snapshot!(firewall("  interfaces: { eth0: 192.0.2.1/24 }\n"), @r"
-    error: the firewall has no `nftables`
+    error: the firewall has none of [dialects]
      --> test.yaml:1:1
       |
     1 | firewall:
       | ^^^^^^^^
-      |
-    help: the ruleset under test: a file for `nft -f`, relative to this file
     ");
     assert_snapshot!(firewall("  nftable: web.nft\n  interfaces: { eth0: 192.0.2.1/24 }\n"), @r"
     error: unknown key `nftable`
@@ -475,12 +473,12 @@ fn the_candidate_is_required_once() {
 }
 
 #[test]
-fn other_dialects_are_planned_and_not_called_typing_errors() {
-    assert_snapshot!(firewall("  iptables: web.rules\n  interfaces: { eth0: 192.0.2.1/24 }\n"), @r"
-    error: `iptables` is not supported in this version
+fn what_is_planned_is_not_called_a_typing_error() {
+    assert_snapshot!(firewall("  marks: web.rules\n  interfaces: { eth0: 192.0.2.1/24 }\n"), @r"
+    error: `marks` is not supported in this version
      --> test.yaml:2:3
       |
-    2 |   iptables: web.rules
-      |   ^^^^^^^^
+    2 |   marks: web.rules
+      |   ^^^^^
     ");
 }

@@ -113,19 +113,12 @@ fn missing_and_contradicting_keys_of_a_test_are_named() {
 #[test]
 fn forms_of_a_later_version_are_not_called_typing_errors() {
     assert_snapshot!(problems_of_tests(&[
-        "{ name: a, steps: [ firewall -> db tcp/5432 syn: accept ] }",
         "{ name: b, from: internet, to: firewall, only-open: { tcp: [80] } }",
     ]), @r"
-    error: `steps` is not supported in this version
-      --> test.yaml:11:16
-       |
-    11 |   - { name: a, steps: [ firewall -> db tcp/5432 syn: accept ] }
-       |                ^^^^^
-
     error: `only-open` is not supported in this version
-      --> test.yaml:12:46
+      --> test.yaml:11:46
        |
-    12 |   - { name: b, from: internet, to: firewall, only-open: { tcp: [80] } }
+    11 |   - { name: b, from: internet, to: firewall, only-open: { tcp: [80] } }
        |                                              ^^^^^^^^^
     ");
 }

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use rstest::rstest;
 
 use super::{FOLDER, good, sent, with_tests};
-use crate::scenario::{
-    Candidate, ExpectedVerdict, Family, PacketSpec, Party, RejectKind, Route, TcpFlags,
-};
+use crate::scenario::{ExpectedVerdict, Family, PacketSpec, Party, RejectKind, Route, TcpFlags};
 
 /// The names of the cases of these tests, without the name of the scenario.
 fn cases(tests: &[&str]) -> Vec<String> {
@@ -232,7 +230,9 @@ tests:
     assert_eq!(scenario.file, Path::new(FOLDER).join("test.yaml"));
     let firewall = &scenario.firewall;
     let path = |name: &str| Path::new(FOLDER).join(name);
-    assert_eq!(firewall.candidate, Candidate::Nftables(path("web.nft")));
+    assert_eq!(firewall.candidate.main(), path("web.nft"));
+    assert_eq!(firewall.candidate.dialect().key, "nftables");
+    assert_eq!(firewall.layers, [crate::scenario::Layer::Candidate]);
     assert_eq!(
         firewall.files,
         [

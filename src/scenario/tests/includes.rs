@@ -44,8 +44,8 @@ fn a_scenario_takes_in_a_shared_topology() {
         format!("{}:14:5", part.display())
     );
     assert_eq!(scenario.cases[7].at.file, file);
-    let crate::scenario::Candidate::Nftables(ruleset) = &scenario.firewall.candidate;
-    assert_eq!(*ruleset, folder.path("parts/web.nft"));
+    let ruleset = scenario.firewall.candidate.main();
+    assert_eq!(ruleset, folder.path("parts/web.nft"));
 }
 
 #[test]
@@ -70,8 +70,8 @@ hosts:
   lan: { behind: eth2, address: 10.2.0.5 }
 ",
     ));
-    let crate::scenario::Candidate::Nftables(ruleset) = &scenario.firewall.candidate;
-    assert_eq!(*ruleset, folder.path("other.nft"));
+    let ruleset = scenario.firewall.candidate.main();
+    assert_eq!(ruleset, folder.path("other.nft"));
     let interfaces = scenario.firewall.interfaces.iter();
     let interfaces: Vec<String> = interfaces
         .map(|side| format!("{} {}", side.name, side.addresses[0]))
@@ -131,7 +131,7 @@ fn problems_of_a_part_are_shown_in_the_part() {
     8 |   forward: false
       |   ^^^^^^^ the firewall has no such key
       |
-    help: known are `nftables`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
+    help: known are [dialects], `layers`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
 
     error: `10.0.0.500` is not an IP address
       --> _topology.yaml:12:32
@@ -302,6 +302,6 @@ tests:
     2 | firewall: text
       |           ^^^^
       |
-    help: the firewall has the keys `nftables`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
+    help: the firewall has the keys [dialects], `layers`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
     ");
 }

@@ -7,13 +7,15 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Case, Problems, Scenario, Send, load, parse};
+use super::{Case, Problems, Scenario, Send, load, parse, words};
+use crate::dialect::ALL;
 
 mod bad_firewall;
 mod bad_hosts;
 mod bad_outcomes;
 mod bad_packets;
 mod bad_services;
+mod bad_steps;
 mod bad_tests;
 mod bad_yaml;
 mod good;
@@ -59,8 +61,26 @@ fn with_tests(tests: &[&str]) -> String {
 fn problems_of(text: &str) -> String {
     match read(text) {
         Ok(scenario) => panic!("no problem in {text}\n{scenario:#?}"),
-        Err(problems) => problems.to_string().replace(&format!("{FOLDER}/"), ""),
+        Err(problems) => without_dialects(problems.to_string().replace(&format!("{FOLDER}/"), "")),
     }
+}
+
+/// A message that does not change with every dialect that is added.
+fn without_dialects(message: String) -> String {
+    let keys: Vec<&str> = ALL.iter().map(|dialect| dialect.key).collect();
+    let all = keys
+        .iter()
+        .map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>();
+    message
+        .replace(
+            &format!("{}, `layers`", all.join(", ")),
+            "[dialects], `layers`",
+        )
+        .replace(
+            &format!("none of {}", words::list(&keys, "and")),
+            "none of [dialects]",
+        )
 }
 
 /// As [`problems_of`], for these tests among good surroundings.
@@ -109,7 +129,7 @@ impl Folder {
 
     fn shorten(&self, problems: &Problems) -> String {
         let folder = format!("{}/", self.0.path().display());
-        problems.to_string().replace(&folder, "").replace("./", "")
+        without_dialects(problems.to_string().replace(&folder, "").replace("./", ""))
     }
 }
 

@@ -222,13 +222,11 @@ fn a_missing_part_of_the_scenario_is_named_with_what_it_is_for() {
       |
     help: the interfaces as the ruleset names them, each with its addresses (`192.0.2.10/24`)
 
-    error: the firewall has no `nftables`
+    error: the firewall has none of [dialects]
      --> test.yaml:1:1
       |
     1 | firewall: {}
       | ^^^^^^^^
-      |
-    help: the ruleset under test: a file for `nft -f`, relative to this file
 
     error: there is no host to send or receive anything
      --> test.yaml:2:1
@@ -253,7 +251,7 @@ fn a_missing_part_of_the_scenario_is_named_with_what_it_is_for() {
     1 | firewall:
       | ^^^^^^^^
       |
-    help: the firewall has the keys `nftables`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
+    help: the firewall has the keys [dialects], `layers`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
 
     error: expected a map of hosts, found nothing
      --> test.yaml:2:1

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{good, problems_of, read, with_tests};
+use crate::dialect::ALL;
 use crate::scenario::{
     json_schema,
     read::asked,
-    shape::{Object, SCENARIO, Shape},
+    shape::{self, Object, SCENARIO, Shape},
 };
 
 /// Every object of the format.
@@ -22,6 +23,8 @@ fn objects() -> Vec<&'static Object> {
         while let Some(shape) = shapes.pop() {
             match shape {
                 Shape::Object(inner) => open.push(inner),
+                Shape::Made(made) => open.push(made()),
+                Shape::Dialect(dialect) => open.push(shape::dialect(dialect)),
                 Shape::List(inner)
                 | Shape::OneOrMore(inner)
                 | Shape::Map(_, inner)
@@ -34,6 +37,7 @@ fn objects() -> Vec<&'static Object> {
                 | Shape::Number(..)
                 | Shape::Scalar
                 | Shape::Word(_)
+                | Shape::Words(_)
                 | Shape::RejectText
                 | Shape::Pattern(_) => {}
             }
@@ -49,7 +53,15 @@ fn every_key_of_the_tables_is_read_and_no_other() {
         "{ from: internet, to: firewall, packet: { tcp: { dport: 80 } }, expect: { accept: {} } }",
         "{ from: internet, to: firewall, packet: { udp: { dport: 80 } }, expect: { drop: {} } }",
         "{ from: internet, to: firewall, packet: { icmp: { type: echo-request } }, expect: { reject: {} } }",
+        "{ steps: [ { from: internet, to: firewall, service: tcp/81, expect: { drop: { log: { prefix: x } } } }, { reply: ack, expect: accept }, { wait: 1s }, { reload: web.nft, meanwhile: { internet -> firewall tcp/82: drop } }, { from: internet, to: firewall, packet: { tcp: { dport: 83 } }, repeat: { count: 2 }, expect: drop } ] }",
     ]));
+    for dialect in ALL {
+        let slots = dialect.slots.iter().map(|slot| format!("{}: x", slot.name));
+        let map = slots.collect::<Vec<_>>().join(", ");
+        let _ = read(&format!("firewall:\n  {}: {{ {map} }}\n", dialect.key));
+        let layer = format!("{{ name: x, {}: web.nft }}", dialect.key);
+        let _ = read(&format!("firewall:\n  layers: [{layer}]\n"));
+    }
     let known: BTreeSet<(&str, String)> = objects()
         .iter()
         .flat_map(|object| object.names().map(|key| (object.name, key.to_owned())))

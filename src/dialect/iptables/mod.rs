@@ -1,0 +1,229 @@
+//! iptables and ip6tables: files of `iptables-save`, loaded by the `-restore` of either back end, with
+//! the ipsets that they name.
+
+mod attribute;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use firedrill_harness::protocol::{Command, CommandFailure};
+
+use super::{
+    CANDIDATE, Config, Dialect, Kind, Need, PrepareError, Prepared, Refusal, Slot,
+    stage::{Stage, Staged, folders},
+};
+
+/// The dialect.
+pub static DIALECT: Dialect = Dialect {
+    key: "iptables",
+    doc: "The rules under test, in the format of `iptables-save`: a file of IPv4 rules, or a map.",
+    slots: &[
+        Slot {
+            name: "v4",
+            what: "rules file",
+            kind: Kind::File,
+            need: Need::Any,
+            doc: "The IPv4 rules, a file of `iptables-save`, relative to this file.",
+        },
+        Slot {
+            name: "v6",
+            what: "rules file",
+            kind: Kind::File,
+            need: Need::Any,
+            doc: "The IPv6 rules, a file of `ip6tables-save`.",
+        },
+        Slot {
+            name: "ipset",
+            what: "ipset file",
+            kind: Kind::File,
+            need: Need::Optional,
+            doc: "The ipsets that the rules name, a file of `ipset save`; loaded first.",
+        },
+        Slot {
+            name: "backend",
+            what: "back end",
+            kind: Kind::Word(&["nft", "legacy"]),
+            need: Need::Optional,
+            doc: "Which iptables loads the rules: `nft` (when not given) or `legacy`.",
+        },
+        Slot {
+            name: "noflush",
+            what: "answer",
+            kind: Kind::Word(&["true", "false"]),
+            need: Need::Optional,
+            doc: "Whether the rules are added to those of the layers before, as `iptables-restore --noflush` does; false when not given.",
+        },
+    ],
+    programs: &[
+        ("iptables-nft-restore", "iptables"),
+        ("ip6tables-nft-restore", "iptables"),
+        ("iptables-legacy-restore", "iptables"),
+        ("ip6tables-legacy-restore", "iptables"),
+        ("ipset", "ipset"),
+    ],
+    prepare,
+    origins: attribute::origins,
+    explain,
+};
+
+/// A file of the configuration.
+struct Part {
+    /// Its slot.
+    slot: &'static str,
+    /// Where it is in the sandbox: where Debian's iptables-persistent has it.
+    inside: &'static str,
+    /// The family of its tables, as the listing names it; none for ipsets.
+    family: Option<&'static str>,
+}
+
+/// Where IPv4 rules are in the sandbox.
+pub(super) const RULES_V4: &str = "/etc/iptables/rules.v4";
+
+/// In the order of loading.
+const PARTS: [Part; 3] = [
+    Part {
+        slot: "ipset",
+        inside: "/etc/iptables/ipsets",
+        family: None,
+    },
+    Part {
+        slot: "v4",
+        inside: RULES_V4,
+        family: Some("ip"),
+    },
+    Part {
+        slot: "v6",
+        inside: "/etc/iptables/rules.v6",
+        family: Some("ip6"),
+    },
+];
+
+/// Whether the rules go to the tables of legacy iptables.
+fn is_legacy(config: &Config) -> bool {
+    config.word("backend") == Some("legacy")
+}
+
+/// Whether the rules of earlier layers stay.
+fn is_noflush(config: &Config) -> bool {
+    config.word("noflush") == Some("true")
+}
+
+fn prepare(config: &Config, files: &[(PathBuf, PathBuf)]) -> Result<Prepared, PrepareError> {
+    let mut stage = Stage::default();
+    for part in &PARTS {
+        if let Some(path) = config.path(part.slot) {
+            stage.file(Path::new(part.inside), path)?;
+        }
+    }
+    let prepared = from_files(config, &stage.files);
+    stage.further(files)?;
+    Ok(Prepared {
+        files: stage.files,
+        replaced: folders(files),
+        ..prepared
+    })
+}
+
+/// A layer of files that are staged where [`PARTS`] says.
+pub(super) fn from_files(config: &Config, files: &[Staged]) -> Prepared {
+    let backend = config.word("backend").unwrap_or("nft");
+    let mut load = Vec::new();
+    for part in &PARTS {
+        if !files
+            .iter()
+            .any(|staged| staged.file.path.as_os_str() == part.inside)
+        {
+            continue;
+        }
+        let mut argv = match part.family {
+            None => vec!["ipset".to_owned(), "restore".to_owned(), "-file".to_owned()],
+            Some(family) => vec![format!("{family}tables-{backend}-restore")],
+        };
+        if part.family.is_some() && is_noflush(config) {
+            argv.push("--noflush".to_owned());
+        }
+        argv.push(part.inside.to_owned());
+        load.push(Command {
+            argv,
+            cwd: "/".into(),
+            env: Vec::new(),
+        });
+    }
+    Prepared {
+        name: CANDIDATE.to_owned(),
+        config: config.clone(),
+        files: files.to_vec(),
+        replaced: Vec::new(),
+        writable: Vec::new(),
+        folder: "/".into(),
+        load,
+    }
+}
+
+/// What a loader says, at the line of the user's file that it means.
+fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
+    let said = failure.stderr.trim();
+    if said.contains("Message too long") {
+        return Some(Refusal::Lab(format!(
+            "could not load {}: it is larger than an unprivileged program may send to the kernel at \
+             once\n(raise the limit: sysctl net.core.wmem_default=4194304)",
+            prepared.title()
+        )));
+    }
+    // What libiptc says of ENOENT and EPERM (libiptc/libiptc.c, `TC_STRERROR`).
+    if said.contains("do you need to insmod?") || said.contains("initialize ip") {
+        return Some(Refusal::Lab(format!(
+            "could not load {}: this kernel has no legacy tables\n{said}\n\
+             (load them as root, `modprobe ip_tables iptable_filter ip6_tables ip6table_filter`, or \
+             use `backend: nft`)",
+            prepared.title()
+        )));
+    }
+    let file = failure.argv.last()?;
+    let staged = prepared
+        .files
+        .iter()
+        .find(|staged| staged.file.path == Path::new(file))?;
+    let number = line_number(said)?;
+    let text = String::from_utf8_lossy(&staged.file.content.0);
+    let line = text.lines().nth(number.checked_sub(1)?)?.trim();
+    let place = format!("{}:{number}", staged.shown.display());
+    // The program repeats its name and where its own help is.
+    let words = said.lines().filter(|line| {
+        !line.is_empty()
+            && !line.starts_with("Error occurred at line")
+            && !line.starts_with("Try `")
+    });
+    let words: Vec<&str> = words.collect();
+    Some(Refusal::Input(format!(
+        "{place}: {}\n  {line}",
+        words.join("\n")
+    )))
+}
+
+/// The line that a loader complains of: `Error occurred at line: 3`, `line 3 failed`, `Error in line 3:`.
+fn line_number(said: &str) -> Option<usize> {
+    said.match_indices("line").find_map(|(at, word)| {
+        let rest = said[at + word.len()..].trim_start_matches(':');
+        let rest = rest.strip_prefix(' ')?;
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        rest[..end].parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loaders_say_in_different_words_which_line_they_mean() {
+        let said = "iptables-restore v1.8.9 (legacy): unknown option \"--dprt\"\nError occurred at line: 3\n";
+        assert_eq!(line_number(said), Some(3));
+        assert_eq!(line_number("iptables-restore: line 12 failed"), Some(12));
+        let said = "ipset v7.17: Error in line 2: Syntax error";
+        assert_eq!(line_number(said), Some(2));
+        assert_eq!(line_number("the whole line is wrong"), None);
+    }
+}

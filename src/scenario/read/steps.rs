@@ -1,0 +1,933 @@
+//! `steps:`, a conversation: packets that share what the firewall remembers.
+
+use std::{path::PathBuf, time::Duration};
+
+use firedrill_harness::packet::{self, Transport, tcp_flag};
+
+use super::{
+    super::{
+        Action, Also, Case, Connection, Expectation, ExpectedVerdict, Family, Looks, Party, Reload,
+        Repeat, Send, Step, shape,
+        source::Span,
+        tree::{Kind, Word},
+        words::{self, family_name, quote},
+    },
+    Reader,
+    address::family_names,
+    case::Expander,
+    ends::{Ends, World},
+    fields::{Fields, Value},
+    icmp::Icmp,
+    outcome::Outcome,
+    service::Probe,
+};
+
+const REPLY: &str = "reply";
+const ARROW: &str = "->";
+const FORM: &str = "a step reads `FROM -> TO SERVICE: OUTCOME` or `reply: OUTCOME`, for example `client -> server tcp/443 syn: accept` and then `reply syn-ack: accept`";
+
+/// Most steps of one conversation.
+const MAX_STEPS: usize = 1000;
+
+/// The segments of a TCP connection by name.
+const SEGMENTS: [(&str, u8); 7] = [
+    ("syn", tcp_flag::SYN),
+    ("syn-ack", tcp_flag::SYN | tcp_flag::ACK),
+    ("ack", tcp_flag::ACK),
+    ("data", tcp_flag::PSH | tcp_flag::ACK),
+    // Behind the first segment all have ACK (RFC 9293 section 3.10.4).
+    ("fin", tcp_flag::FIN | tcp_flag::ACK),
+    ("rst", tcp_flag::RST),
+    ("rst-ack", tcp_flag::RST | tcp_flag::ACK),
+];
+
+/// A whole handshake (RFC 9293 section 3.5).
+const CONNECT: &str = "connect";
+
+/// How many bytes a segment of data has.
+const DATA: u16 = 32;
+
+/// A step that could be read.
+struct StepDraft {
+    text: String,
+    at: Span,
+    action: Draft,
+}
+
+enum Draft {
+    Send(Box<SendDraft>),
+    Wait(Duration),
+    Reload(PathBuf, Option<Box<SendDraft>>),
+}
+
+struct SendDraft {
+    /// `None` in an answer: those of the packet before, swapped.
+    ends: Option<Ends>,
+    /// `None` in an answer: that of the connection.
+    probe: Option<Probe>,
+    segment: Segment,
+    /// It slips into the connection before.
+    inside: bool,
+    repeat: Option<Repeat>,
+    user: Option<String>,
+    mark: Option<u32>,
+    outcome: Outcome,
+}
+
+/// What of a connection is sent.
+#[derive(Debug, Clone)]
+enum Segment {
+    /// What the packet says, or the protocol's own answer.
+    Own,
+    /// A segment with these control bits; the name of the segment.
+    Tcp(&'static str, u8),
+    /// An ICMP error about the packet before.
+    Error(Box<Icmp>),
+    /// SYN, SYN-ACK and ACK.
+    Connect,
+}
+
+/// A connection in the making.
+struct Open {
+    number: usize,
+    from: Party,
+    to: Party,
+    probe: Probe,
+}
+
+/// What the next `reply` answers.
+struct Last {
+    connection: usize,
+    reply: bool,
+}
+
+impl Reader<'_> {
+    /// A test with steps.
+    pub(super) fn conversation(
+        &mut self,
+        value: Value<'_>,
+        world: World<'_>,
+        expander: &mut Expander<'_>,
+    ) {
+        let Some(fields) = self.fields(value, &shape::CONVERSATION) else {
+            return;
+        };
+        let name = match fields.get("name") {
+            Some(value) => self.line(value, "a name").map(Some),
+            None => Some(None),
+        };
+        let family = match fields.get("family") {
+            Some(value) => self.family(value).map(Some),
+            None => Some(None),
+        };
+        let steps = fields
+            .get("steps")
+            .and_then(|value| self.steps(value, world));
+        let (Some(name), Some(family), Some(steps)) = (name, family, steps) else {
+            return;
+        };
+        let Some(families) = self.shared_families(&fields, &steps, family) else {
+            return;
+        };
+        let text = match (name, steps.first()) {
+            (Some(name), _) => name.text.to_owned(),
+            (None, Some(first)) => format!("{}, …", first.text),
+            (None, None) => return,
+        };
+        let subject = name.map_or(fields.at, |name| name.span);
+        let before = self.problems.len();
+        for family in families {
+            self.claim_name(&text, family, subject, expander);
+            if let Some(steps) = self.in_family(&steps, family, world) {
+                expander.cases.push(Case {
+                    name: format!("{} :: {text} [{family}]", expander.id()),
+                    at: self.sources.location(fields.at),
+                    family,
+                    steps,
+                });
+            }
+            if self.problems.len() > before {
+                return;
+            }
+        }
+    }
+
+    fn steps(&mut self, value: Value<'_>, world: World<'_>) -> Option<Vec<StepDraft>> {
+        let Kind::List(items) = &value.node.kind else {
+            self.unexpected(value, "a list of steps")
+                .help(FORM.to_owned());
+            return None;
+        };
+        if items.is_empty() {
+            self.problem(value.at, "there is no step")
+                .help(FORM.to_owned());
+            return None;
+        }
+        if items.len() > MAX_STEPS {
+            let message = format!("a conversation has at most {MAX_STEPS} steps");
+            self.problem(value.at, message);
+            return None;
+        }
+        let drafts: Vec<Option<StepDraft>> = items
+            .iter()
+            .map(|item| self.step(Value::item(item), world))
+            .collect();
+        let drafts: Vec<StepDraft> = drafts.into_iter().collect::<Option<_>>()?;
+        let answers_nothing = drafts.iter().find_map(|draft| match &draft.action {
+            Draft::Send(send) => Some(send.ends.is_none().then_some(draft.at)),
+            Draft::Wait(_) | Draft::Reload(..) => None,
+        });
+        match answers_nothing {
+            Some(Some(at)) => {
+                self.problem(at, "there is no packet before this that it could answer");
+                None
+            }
+            Some(None) => Some(drafts),
+            None => {
+                self.problem(value.at, "this conversation sends nothing");
+                None
+            }
+        }
+    }
+
+    fn step(&mut self, value: Value<'_>, world: World<'_>) -> Option<StepDraft> {
+        let Kind::Map(entries) = &value.node.kind else {
+            let problem = self.unexpected(value, "a step");
+            problem.help(FORM.to_owned());
+            return None;
+        };
+        if let [only] = entries.as_slice() {
+            let key = only.key.word();
+            let inner = Value {
+                node: &only.value,
+                at: key.span,
+            };
+            let first = key.text.split_whitespace().next();
+            if key.text.contains(ARROW) {
+                let outcome = self.outcome(inner);
+                let mut send = self.short_send(key, world)?;
+                send.outcome = outcome?;
+                self.counted_only_if_repeated(&send.outcome, None)?;
+                return Some(StepDraft::send(key.text, key.span, send));
+            }
+            if first == Some(REPLY) {
+                let outcome = self.outcome(inner);
+                let what = key.part(&key.text[REPLY.len()..]).trim();
+                let segment = if what.text.is_empty() {
+                    Some(Segment::Own)
+                } else {
+                    self.answer_segment(what)
+                };
+                let send = SendDraft::answer(segment?, outcome?);
+                return Some(StepDraft::send(key.text, key.span, send));
+            }
+            if key.text.contains(' ') {
+                self.problem(key.span, format!("{} is not a step", quote(key.text)))
+                    .help(FORM.to_owned());
+                return None;
+            }
+        }
+        self.long_step(value, world)
+    }
+
+    /// `FROM -> TO SERVICE [SEGMENT]`, with an outcome that means nothing yet.
+    fn short_send(&mut self, key: Word<'_>, world: World<'_>) -> Option<SendDraft> {
+        let (from, rest) = key.split_once(ARROW)?;
+        let rest: Vec<Word<'_>> = rest.split_whitespace().collect();
+        let (to, service, segment) = match rest.as_slice() {
+            [to, service] => (*to, *service, None),
+            [to, service, segment] => (*to, *service, Some(*segment)),
+            _ => {
+                self.problem(key.span, format!("{} is not a step", quote(key.text)))
+                    .help(FORM.to_owned());
+                return None;
+            }
+        };
+        let ends = self.ends(from.trim(), to, world);
+        let service = self.one_service(service, segment);
+        let (probe, segment) = service?;
+        Some(SendDraft {
+            probe: Some(probe),
+            ..SendDraft::new(ends?, segment)
+        })
+    }
+
+    /// One packet, and which segment of its connection it is.
+    fn one_service(
+        &mut self,
+        service: Word<'_>,
+        segment: Option<Word<'_>>,
+    ) -> Option<(Probe, Segment)> {
+        let mut probes = self.service(service)?;
+        let probe = match (probes.pop(), probes.len()) {
+            (Some(probe), 0) => probe,
+            _ => {
+                self.problem(service.span, "a step sends one packet")
+                    .help("write a step for each".to_owned());
+                return None;
+            }
+        };
+        let Some(word) = segment else {
+            return Some((probe, Segment::Own));
+        };
+        if !matches!(probe.packet.transport, Transport::Tcp(_)) {
+            self.problem(word.span, "only TCP has segments")
+                .label(format!("{} is none", quote(service.text)));
+            return None;
+        }
+        let segment = self.segment(word)?;
+        Some((probe, segment))
+    }
+
+    fn segment(&mut self, word: Word<'_>) -> Option<Segment> {
+        if word.text == CONNECT {
+            return Some(Segment::Connect);
+        }
+        let known = SEGMENTS.iter().find(|(name, _)| *name == word.text);
+        if known.is_none() {
+            let names = SEGMENTS.iter().map(|(name, _)| *name);
+            let help = words::suggest(word.text, names.chain([CONNECT]));
+            self.no_such(word, "segment", help);
+        }
+        known.map(|(name, flags)| Segment::Tcp(name, *flags))
+    }
+
+    /// What an answer is: a segment, or an ICMP error.
+    fn answer_segment(&mut self, word: Word<'_>) -> Option<Segment> {
+        if !word.text.starts_with("icmp") {
+            return match self.segment(word)? {
+                Segment::Connect => {
+                    self.problem(word.span, "an answer is no handshake of its own");
+                    None
+                }
+                segment => Some(segment),
+            };
+        }
+        let mut probes = self.service(word)?;
+        let icmp = probes.pop()?.icmp?;
+        Some(Segment::Error(Box::new(icmp)))
+    }
+
+    fn long_step(&mut self, value: Value<'_>, world: World<'_>) -> Option<StepDraft> {
+        let fields = self.fields(value, &shape::STEP)?;
+        let kinds = ["from", REPLY, "wait", "reload"];
+        let present: Vec<&str> = kinds
+            .into_iter()
+            .filter(|kind| fields.get(kind).is_some())
+            .collect();
+        let [kind] = present.as_slice() else {
+            let message = match present.as_slice() {
+                [] => "this step does nothing".to_owned(),
+                several => format!("one step cannot be {}", words::list(several, "and")),
+            };
+            self.problem(fields.at, message).help(FORM.to_owned());
+            return None;
+        };
+        let allowed: &[&str] = match *kind {
+            "from" => &[
+                "from", "to", "service", "packet", "inside", "repeat", "as", "mark", "expect",
+            ],
+            REPLY => &[REPLY, "expect"],
+            "wait" => &["wait"],
+            _ => &["reload", "meanwhile"],
+        };
+        let mut sound = true;
+        for key in shape::STEP.names() {
+            if let (Some(extra), false) = (fields.get(key), allowed.contains(&key)) {
+                let message = format!("a step with {} has no {}", quote(kind), quote(key));
+                self.problem(extra.at, message);
+                sound = false;
+            }
+        }
+        let draft = match *kind {
+            "from" => self.long_send(&fields, world),
+            REPLY => self.long_answer(&fields),
+            "wait" => self.wait(&fields),
+            _ => self.reload(&fields, world),
+        };
+        draft.filter(|_| sound)
+    }
+
+    /// What must be there, or a problem.
+    fn needed<'n>(&mut self, fields: &Fields<'n>, key: &str) -> Option<Value<'n>> {
+        let value = fields.get(key);
+        if value.is_none() {
+            self.problem(fields.at, format!("{} is missing in this step", quote(key)));
+        }
+        value
+    }
+
+    fn long_send(&mut self, fields: &Fields<'_>, world: World<'_>) -> Option<StepDraft> {
+        let from = self.needed(fields, "from");
+        let from = from.and_then(|value| self.line(value, "a host or `firewall`"));
+        let to = self.needed(fields, "to");
+        let to = to.and_then(|value| self.line(value, "a host or `firewall`"));
+        let ends = match (from, to) {
+            (Some(from), Some(to)) => self.ends(from, to, world),
+            _ => None,
+        };
+        let what = match (fields.get("service"), fields.get("packet")) {
+            (Some(value), None) => self.line(value, "a service").and_then(|word| {
+                let words: Vec<Word<'_>> = word.split_whitespace().collect();
+                match words.as_slice() {
+                    [service] => self.one_service(*service, None),
+                    [service, segment] => self.one_service(*service, Some(*segment)),
+                    _ => {
+                        self.problem(word.span, format!("{} is not a service", quote(word.text)));
+                        None
+                    }
+                }
+            }),
+            (None, Some(value)) => self.packet(value).map(|probe| (probe, Segment::Own)),
+            (Some(_), Some(both)) => {
+                self.problem(both.at, "a step has a `service` or a `packet`, not both");
+                None
+            }
+            (None, None) => {
+                self.problem(fields.at, "this step does not say what is sent")
+                    .help("add `service` or `packet`".to_owned());
+                None
+            }
+        };
+        let inside = match fields.get("inside") {
+            Some(value) => self.boolean(value),
+            None => Some(false),
+        };
+        let repeat = self.repeat(fields);
+        let sender = self.sender(fields, ends.as_ref());
+        let outcome = self.needed(fields, "expect");
+        let outcome = outcome.and_then(|value| self.outcome(value));
+        let (probe, segment) = what?;
+        let (user, mark) = sender?;
+        let (repeat, outcome) = (repeat?, outcome?);
+        if matches!(segment, Segment::Connect) && repeat.is_some() {
+            self.problem(fields.at, "a handshake is not repeated")
+                .help("repeat its first segment: `syn`".to_owned());
+            return None;
+        }
+        self.counted_only_if_repeated(&outcome, repeat.as_ref())?;
+        let text = format!("{} -> {} {}", from?.text, to?.text, probe.text);
+        let send = SendDraft {
+            probe: Some(probe),
+            inside: inside?,
+            repeat,
+            user,
+            mark,
+            outcome,
+            ..SendDraft::new(ends?, segment)
+        };
+        Some(StepDraft::send(&text, fields.at, send))
+    }
+
+    fn long_answer(&mut self, fields: &Fields<'_>) -> Option<StepDraft> {
+        let value = self.needed(fields, REPLY)?;
+        let word = self.line(value, "what is answered")?;
+        let segment = match word.text {
+            "true" => Some(Segment::Own),
+            _ => self.answer_segment(word),
+        };
+        let outcome = self.needed(fields, "expect");
+        let outcome = outcome.and_then(|value| self.outcome(value))?;
+        self.counted_only_if_repeated(&outcome, None)?;
+        let text = format!("{REPLY} {}", word.text);
+        let send = SendDraft::answer(segment?, outcome);
+        Some(StepDraft::send(&text, fields.at, send))
+    }
+
+    fn wait(&mut self, fields: &Fields<'_>) -> Option<StepDraft> {
+        let value = self.needed(fields, "wait")?;
+        let time = self.time(value)?;
+        Some(StepDraft {
+            text: "wait".to_owned(),
+            at: fields.at,
+            action: Draft::Wait(time),
+        })
+    }
+
+    fn reload(&mut self, fields: &Fields<'_>, world: World<'_>) -> Option<StepDraft> {
+        let value = self.needed(fields, "reload")?;
+        let word = self.line(value, "a file")?;
+        let meanwhile = match fields.get("meanwhile") {
+            Some(value) => self.meanwhile(value, world).map(Some),
+            None => Some(None),
+        };
+        Some(StepDraft {
+            text: format!("reload {}", word.text),
+            at: fields.at,
+            action: Draft::Reload(self.path(word), meanwhile?.map(Box::new)),
+        })
+    }
+
+    fn meanwhile(&mut self, value: Value<'_>, world: World<'_>) -> Option<SendDraft> {
+        let Kind::Map(entries) = &value.node.kind else {
+            self.unexpected(value, "a packet and its outcome")
+                .help("write `meanwhile: { client -> server tcp/22: drop }`".to_owned());
+            return None;
+        };
+        let [only] = entries.as_slice() else {
+            self.problem(value.at, "one packet is sent meanwhile");
+            return None;
+        };
+        let key = only.key.word();
+        let outcome = self.outcome(Value {
+            node: &only.value,
+            at: key.span,
+        });
+        let mut send = self.short_send(key, world)?;
+        send.outcome = outcome?;
+        let expectation = &send.outcome.expectation;
+        let plain = expectation.by.is_none()
+            && expectation.share.is_none()
+            && expectation.also == Also::default()
+            && !matches!(send.segment, Segment::Connect)
+            && matches!(
+                &expectation.verdict,
+                ExpectedVerdict::Drop
+                    | ExpectedVerdict::Accept(Looks {
+                        source: None,
+                        destination: None,
+                        sport: None,
+                        dport: None,
+                        ttl: None,
+                        dscp: None,
+                        mss: None,
+                        mark: None,
+                    })
+            );
+        if !plain {
+            self.problem(
+                key.span,
+                "what is sent meanwhile is one packet that passes or does not",
+            )
+            .help("expect `accept` or `drop`, without details".to_owned());
+            return None;
+        }
+        Some(send)
+    }
+
+    /// A number of packets makes sense only where there are several.
+    pub(super) fn counted_only_if_repeated(
+        &mut self,
+        outcome: &Outcome,
+        repeat: Option<&Repeat>,
+    ) -> Option<()> {
+        let Some(at) = outcome.counted.filter(|_| repeat.is_none()) else {
+            return Some(());
+        };
+        self.problem(at, "this counts packets, but one is sent")
+            .help("add `repeat: { count: 20, within: 1s }`".to_owned());
+        None
+    }
+
+    /// `repeat:`.
+    pub(super) fn repeat(&mut self, fields: &Fields<'_>) -> Option<Option<Repeat>> {
+        let Some(value) = fields.get("repeat") else {
+            return Some(None);
+        };
+        let repeat = match value.node.kind {
+            Kind::Scalar(_) => Repeat {
+                count: self.number(value, "a number of packets", 2..=65535)?.into(),
+                within: None,
+            },
+            _ => {
+                let fields = self.fields(value, &shape::REPEAT)?;
+                let count = fields
+                    .get("count")
+                    .and_then(|value| self.number(value, "a number of packets", 2..=65535));
+                let within = match fields.get("within") {
+                    Some(value) => self.time(value).map(Some),
+                    None => Some(None),
+                };
+                Repeat {
+                    count: count?.into(),
+                    within: within?,
+                }
+            }
+        };
+        Some(Some(repeat))
+    }
+
+    /// `as:` and `mark:`, which only the firewall's own packets have.
+    pub(super) fn sender(
+        &mut self,
+        fields: &Fields<'_>,
+        ends: Option<&Ends>,
+    ) -> Option<(Option<String>, Option<u32>)> {
+        let user = match fields.get("as") {
+            Some(value) => {
+                let word = self.line(value, "a user");
+                word.map(|word| Some((word.text.to_owned(), word.span)))
+            }
+            None => Some(None),
+        };
+        let mark = match fields.get("mark") {
+            Some(value) => self.mark(value).map(|mark| Some((mark, value.span()))),
+            None => Some(None),
+        };
+        let (user, mark) = (user?, mark?);
+        let from_host = ends.is_some_and(|ends| matches!(ends.from, Party::Host(_)));
+        let said = user
+            .as_ref()
+            .map(|(_, span)| *span)
+            .or(mark.map(|(_, span)| span));
+        if let (Some(at), true) = (said, from_host) {
+            self.problem(
+                at,
+                "only a packet of the firewall itself has a sending socket",
+            )
+            .help("write `from: firewall`".to_owned());
+            return None;
+        }
+        Some((user.map(|(user, _)| user), mark.map(|(mark, _)| mark)))
+    }
+
+    fn time(&mut self, value: Value<'_>) -> Option<Duration> {
+        let word = self.line(value, "a time")?;
+        let time = words::duration(word.text);
+        if time.is_none() {
+            self.problem(word.span, format!("{} is not a time", quote(word.text)))
+                .help("write `2s`, `500ms` or `1m`, at most a day".to_owned());
+        }
+        time
+    }
+
+    /// The families in which every step can be made.
+    fn shared_families(
+        &mut self,
+        fields: &Fields<'_>,
+        steps: &[StepDraft],
+        only: Option<(Family, Span)>,
+    ) -> Option<Vec<Family>> {
+        let mut families = vec![Family::Ipv4, Family::Ipv6];
+        for step in steps {
+            let send = match &step.action {
+                Draft::Send(send) | Draft::Reload(_, Some(send)) => send,
+                Draft::Wait(_) | Draft::Reload(_, None) => continue,
+            };
+            if let Some(ends) = &send.ends {
+                families.retain(|family| ends.families.contains(family));
+            }
+            if let Some(probe) = &send.probe {
+                families.retain(|family| probe.in_family(*family).is_some());
+            }
+            for (_, family, _) in &send.outcome.bound {
+                families.retain(|known| known == family);
+            }
+            if let Segment::Error(icmp) = &send.segment {
+                families.retain(|family| icmp.numbers(*family).is_some());
+            }
+        }
+        if families.is_empty() {
+            self.problem(fields.at, "the steps of this test share no address family");
+            return None;
+        }
+        let Some((only, at)) = only else {
+            return Some(families);
+        };
+        if !families.contains(&only) {
+            let message = format!("this test cannot be made with {}", family_name(only));
+            self.problem(at, message)
+                .label(format!("its steps share {}", family_names(&families)));
+            return None;
+        }
+        Some(vec![only])
+    }
+
+    /// The steps in one family, with their connections.
+    fn in_family(
+        &mut self,
+        drafts: &[StepDraft],
+        family: Family,
+        world: World<'_>,
+    ) -> Option<Vec<Step>> {
+        let mut steps = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
+        let mut last: Option<Last> = None;
+        for draft in drafts {
+            let at = self.sources.location(draft.at);
+            let send = match &draft.action {
+                Draft::Wait(time) => {
+                    steps.push(Step {
+                        text: draft.text.clone(),
+                        at,
+                        action: Action::Wait(*time),
+                    });
+                    continue;
+                }
+                Draft::Reload(candidate, meanwhile) => {
+                    let meanwhile = match meanwhile {
+                        Some(send) => {
+                            let ends = send.ends.as_ref()?;
+                            let probe = send.probe.as_ref()?;
+                            let flags = segment_flags(&send.segment);
+                            Some(send.finish(ends.from, ends.to, family, world, probe, flags)?)
+                        }
+                        None => None,
+                    };
+                    steps.push(Step {
+                        text: draft.text.clone(),
+                        at,
+                        action: Action::Reload(Box::new(Reload {
+                            candidate: candidate.clone(),
+                            meanwhile,
+                        })),
+                    });
+                    continue;
+                }
+                Draft::Send(send) => send,
+            };
+            let mut add = |text: String, send: Send| {
+                steps.push(Step {
+                    text,
+                    at: at.clone(),
+                    action: Action::Send(Box::new(send)),
+                });
+            };
+            match (&send.ends, &send.segment) {
+                (None, segment) => {
+                    let Some(answered) = &last else {
+                        self.problem(draft.at, "there is no packet before this to answer");
+                        return None;
+                    };
+                    let connection = Connection {
+                        number: answered.connection,
+                        reply: !answered.reply,
+                    };
+                    let of = &open[connection.number];
+                    let answer = self.answer(send, segment, of, connection, family, world);
+                    add(
+                        draft.text.clone(),
+                        answer.or_else(|| self.no_answer(draft.at, of))?,
+                    );
+                    last = Some(Last {
+                        connection: connection.number,
+                        reply: connection.reply,
+                    });
+                }
+                (Some(ends), segment) => {
+                    let probe = send.probe.as_ref()?;
+                    let number = connection_of(&open, ends, probe, send, last.as_ref());
+                    let number = number.unwrap_or_else(|| {
+                        open.push(Open {
+                            number: open.len(),
+                            from: ends.from,
+                            to: ends.to,
+                            probe: probe.clone(),
+                        });
+                        open.len() - 1
+                    });
+                    let of = &open[number];
+                    debug_assert_eq!(of.number, number);
+                    let mut sent = send.finish(
+                        ends.from,
+                        ends.to,
+                        family,
+                        world,
+                        probe,
+                        segment_flags(segment),
+                    )?;
+                    let connection = |reply| Some(Connection { number, reply });
+                    sent.connection = connection(false).filter(|_| send.repeat.is_none());
+                    let accepted = matches!(sent.expect.verdict, ExpectedVerdict::Accept(_));
+                    if matches!(segment, Segment::Connect) && accepted {
+                        let mut back = sent.clone();
+                        (back.from, back.to) = (sent.to, sent.from);
+                        (back.source, back.destination) = (sent.destination, sent.source);
+                        (back.user, back.mark) = (None, None);
+                        back.connection = connection(true);
+                        back.expect = Expectation::of(ExpectedVerdict::Accept(Looks::default()));
+                        set_flags(&mut back.packet.transport, tcp_flag::SYN | tcp_flag::ACK);
+                        let mut third = sent.clone();
+                        set_flags(&mut third.packet.transport, tcp_flag::ACK);
+                        third.expect = back.expect.clone();
+                        let looks = match &sent.expect.verdict {
+                            ExpectedVerdict::Accept(looks) => looks.clone(),
+                            _ => Looks::default(),
+                        };
+                        third.expect.verdict =
+                            ExpectedVerdict::Accept(Looks { mss: None, ..looks });
+                        add(format!("{} (syn)", draft.text), sent);
+                        add(format!("{} (syn-ack)", draft.text), back);
+                        add(format!("{} (ack)", draft.text), third);
+                    } else {
+                        add(draft.text.clone(), sent);
+                    }
+                    last = Some(Last {
+                        connection: number,
+                        reply: false,
+                    });
+                }
+            }
+        }
+        Some(steps)
+    }
+
+    fn no_answer(&mut self, at: Span, of: &Open) -> Option<Send> {
+        self.problem(at, format!("{} has no answer of its own", of.probe.text))
+            .help("say what comes back: `reply syn-ack`, `reply icmp/destination-unreachable/port-unreachable`".to_owned());
+        None
+    }
+
+    /// What answers a packet of this connection; `None` if its protocol has no answer of its own.
+    fn answer(
+        &self,
+        send: &SendDraft,
+        segment: &Segment,
+        of: &Open,
+        connection: Connection,
+        family: Family,
+        world: World<'_>,
+    ) -> Option<Send> {
+        let (from, to) = if connection.reply {
+            (of.to, of.from)
+        } else {
+            (of.from, of.to)
+        };
+        let mut probe = of.probe.clone();
+        let echo_reply = if family == Family::Ipv4 { 0 } else { 129 };
+        match (segment, &mut probe.packet.transport) {
+            (Segment::Error(icmp), transport) => {
+                let (kind, code) = icmp.numbers(family)?;
+                *transport = Transport::Icmp(packet::Icmp {
+                    kind,
+                    code,
+                    ..packet::Icmp::default()
+                });
+                probe.icmp = None;
+            }
+            (Segment::Own, Transport::Icmp(_)) => {
+                let (kind, _) = probe.icmp.as_ref()?.numbers(family)?;
+                if !matches!(kind, 8 | 128) {
+                    return None;
+                }
+                probe.packet.transport = Transport::Icmp(packet::Icmp {
+                    kind: echo_reply,
+                    ..packet::Icmp::default()
+                });
+                probe.icmp = None;
+            }
+            (Segment::Own, Transport::Tcp(_)) => return None,
+            (Segment::Tcp(..), Transport::Tcp(_)) | (Segment::Own, _) => {}
+            (Segment::Tcp(..) | Segment::Connect, _) => return None,
+        }
+        let mut sent = send.finish(from, to, family, world, &probe, segment_flags(segment))?;
+        sent.connection = Some(connection);
+        Some(sent)
+    }
+}
+
+/// The connection that a step goes on with; `None` if it begins one.
+fn connection_of(
+    open: &[Open],
+    ends: &Ends,
+    probe: &Probe,
+    send: &SendDraft,
+    last: Option<&Last>,
+) -> Option<usize> {
+    if send.inside {
+        return last.map(|last| last.connection);
+    }
+    let begins = match (&send.segment, &probe.packet.transport) {
+        (Segment::Connect, _) | (Segment::Tcp("syn", _), _) => true,
+        (Segment::Own, Transport::Tcp(tcp)) => tcp.flags == tcp_flag::SYN,
+        _ => false,
+    };
+    let same = |open: &&Open| {
+        (open.from, open.to) == (ends.from, ends.to) && same_service(&open.probe, probe)
+    };
+    open.iter()
+        .rev()
+        .find(same)
+        .map(|open| open.number)
+        .filter(|_| !begins)
+}
+
+/// Whether two packets may be of one connection.
+fn same_service(one: &Probe, other: &Probe) -> bool {
+    let port = |probe: &Probe| match &probe.packet.transport {
+        Transport::Tcp(tcp) => Some((true, tcp.dport)),
+        Transport::Udp(udp) => Some((false, udp.dport)),
+        _ => None,
+    };
+    match (port(one), port(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.text == other.text,
+    }
+}
+
+fn segment_flags(segment: &Segment) -> Option<(u8, bool)> {
+    match segment {
+        Segment::Tcp(name, flags) => Some((*flags, *name == "data")),
+        Segment::Connect => Some((tcp_flag::SYN, false)),
+        Segment::Own | Segment::Error(_) => None,
+    }
+}
+
+fn set_flags(transport: &mut Transport, flags: u8) {
+    if let Transport::Tcp(tcp) = transport {
+        tcp.flags = flags;
+    }
+}
+
+impl StepDraft {
+    fn send(text: &str, at: Span, send: SendDraft) -> Self {
+        Self {
+            text: text.split_whitespace().collect::<Vec<_>>().join(" "),
+            at,
+            action: Draft::Send(Box::new(send)),
+        }
+    }
+}
+
+impl SendDraft {
+    fn new(ends: Ends, segment: Segment) -> Self {
+        Self {
+            ends: Some(ends),
+            ..Self::answer(segment, Outcome::accepted())
+        }
+    }
+
+    fn answer(segment: Segment, outcome: Outcome) -> Self {
+        Self {
+            ends: None,
+            probe: None,
+            segment,
+            inside: false,
+            repeat: None,
+            user: None,
+            mark: None,
+            outcome,
+        }
+    }
+
+    /// What is sent in this family.
+    fn finish(
+        &self,
+        from: Party,
+        to: Party,
+        family: Family,
+        world: World<'_>,
+        probe: &Probe,
+        flags: Option<(u8, bool)>,
+    ) -> Option<Send> {
+        let mut packet = probe.in_family(family)?;
+        if let (Some((flags, data)), Transport::Tcp(tcp)) = (flags, &mut packet.transport) {
+            tcp.flags = flags;
+            if data {
+                tcp.payload = packet::Payload::Size(DATA);
+            }
+        }
+        Some(Send {
+            from,
+            to,
+            source: world.address(from, family)?,
+            destination: world.address(to, family)?,
+            packet,
+            connection: None,
+            repeat: self.repeat,
+            user: self.user.clone(),
+            mark: self.mark,
+            expect: self.outcome.expectation.clone(),
+        })
+    }
+}
