@@ -114,6 +114,17 @@ fn attack(script: &str) {
     works perl -MSocket -e 'socket(S, 31, 3, 1) or exit 1'
     perl -MSocket -e 'for (1, 2, 10, 16) { socket(S, $_, 2, 0) or print "ESCAPED: no family $_\n" }'"#
 )]
+#[case::other_users_try(
+    r#"for id in 0 1 33 1000 65534; do
+        become="setpriv --reuid $id --regid $id --clear-groups"
+        $become true || { [ $(wc -l < /proc/self/uid_map) = 1 ] && grep -q ' 1$' /proc/self/uid_map && continue; }
+        works $become grep -q . /etc/shadow; works $become grep sings $STAGE/canary; works $become ls /home
+        works $become sh -c 'echo 1 > /proc/sys/kernel/panic'; works $become sh -c 'echo 1 > /proc/sys/vm/swappiness'
+        works $become head -c 1 /proc/1/environ; works $become unshare -U true; works $become mount -t tmpfs none /mnt
+        works $become chown 0:0 /usr/bin/env; works $become sh -c 'echo evil > /usr/bin/env'
+    done
+    cp /bin/sh /tmp/suid; chown 0 /tmp/suid; chmod 4755 /tmp/suid; works setpriv --reuid 1000 --clear-groups /tmp/suid -p -c '[ $(id -u) = 0 ]'"#
+)]
 #[case::time_and_kernel_are_turned(
     r#"works date -s 1999-01-01; works dmesg -C; works modprobe dummy; works perl -e "setpriority(0, 0, -5) or exit 1"
     works sh -c 'echo x > /sys/power/state'; works sh -c 'echo 1 > /sys/kernel/mm/ksm/run'; works reboot -f"#
@@ -156,6 +167,36 @@ fn the_machine_survives_when(#[case] script: &str) {
     assert!(said.contains("the end") || killed_itself, "{said}");
     assert!(output.status.success(), "{said}");
     before.assert_unchanged(&stage, script);
+}
+
+/// Root's sandbox has 65,536 users, none of them anybody on the host; nobody has been granted none.
+#[test]
+fn a_sandbox_has_the_users_that_the_machine_grants() {
+    for identity in identities() {
+        let stage = Stage::new().owned_by(identity);
+        let output = stage.inside(identity, "cat /proc/self/uid_map /proc/self/gid_map");
+        let said = text(&output);
+        let maps: Vec<Vec<u32>> = said
+            .lines()
+            .map(|line| {
+                line.split_whitespace()
+                    .filter_map(|word| word.parse().ok())
+                    .collect()
+            })
+            .filter(|line: &Vec<u32>| line.len() == 3)
+            .collect();
+        let count = |map: &[Vec<u32>]| map.iter().map(|line| line[2]).sum::<u32>();
+        match identity {
+            Identity::Myself if nix::unistd::geteuid().is_root() => {
+                assert_eq!(
+                    maps,
+                    [[0, 1_900_000_000, 65_536], [0, 1_900_000_000, 65_536]]
+                );
+            }
+            Identity::Myself => assert!(count(&maps) >= 2, "{said}"),
+            Identity::Nobody => assert_eq!(count(&maps), 2, "{said}"),
+        }
+    }
 }
 
 #[test]

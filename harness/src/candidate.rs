@@ -3,6 +3,7 @@
 
 use crate::{
     command::{self, Meanwhile, Running},
+    ids,
     nftnetlink::NftSocket,
     protocol::{
         Broken, CandidateSpec, Command, CommandFailure, LayerSpec, Listing, Loaded, LoadedLayer,
@@ -23,6 +24,9 @@ pub(crate) enum Root {
 
 /// Puts a layer's files into the private root.
 fn stage(layer: &LayerSpec, root: Root) -> Result<(), Broken> {
+    if layer.several_ids {
+        ids::require_several()?;
+    }
     if root == Root::Untouched {
         for folder in &layer.replaced {
             root::cover_folder(folder)?;

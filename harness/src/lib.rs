@@ -18,6 +18,7 @@ mod confine;
 mod conversation;
 mod drill;
 mod error;
+mod ids;
 mod kernel;
 mod lab;
 pub mod launcher;

@@ -108,6 +108,9 @@ pub struct LayerSpec {
     /// Files and folders of the machine that the commands may write to, in a copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writable: Vec<PathBuf>,
+    /// Whether its programs become other users: the sandbox must have several ids.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several_ids: bool,
     /// Written into the sandbox's private root before the commands run.
     pub files: Vec<StagedFile>,
     /// Run in order; the first that fails ends the run.

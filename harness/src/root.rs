@@ -112,8 +112,8 @@ pub(crate) fn cover_folder(folder: &Path) -> Result<(), Broken> {
 }
 
 /// Makes a file or folder of the private root, with everything in it, one that the candidate's programs
-/// may write to: a copy, in which what belongs to a mapped id belongs to it still and the rest to root.
-/// What is not there, or not readable, is passed over.
+/// may write to: a copy, which belongs to root of the sandbox. What is not there, or not readable, is
+/// passed over.
 pub(crate) fn make_writable(path: &Path) -> Result<(), Broken> {
     let Ok(metadata) = fs::metadata(path) else {
         return Ok(());

@@ -5,7 +5,6 @@
 //! control channel to its launcher does, so a launcher killed at any moment leaves nothing behind.
 
 use std::{
-    fs, io,
     os::fd::{AsFd, OwnedFd},
     thread,
 };
@@ -19,15 +18,10 @@ use nix::{
         signal::{Signal, kill},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Gid, Pid, Uid, getegid, geteuid, setgroups, sethostname, setresgid, setresuid},
+    unistd::{Gid, Pid, Uid, getegid, geteuid, sethostname, setresgid, setresuid},
 };
 
-use crate::{confine, error::Doing, netns::NetNs, protocol::Broken, root, sys};
-
-/// What root becomes on the host before it enters the sandbox: an identity that owns nothing there, so
-/// that not even a sysctl of the host can be written from inside. Above the ranges that systemd
-/// (systemd.io/UIDS-GIDS) and useradd(8) hand out.
-const UNPRIVILEGED_ID: u32 = 1_900_000_000;
+use crate::{confine, error::Doing, ids::Mapper, netns::NetNs, protocol::Broken, root, sys};
 
 /// The namespaces the agent finds itself in.
 pub(crate) struct Sandbox {
@@ -42,9 +36,7 @@ pub(crate) struct Sandbox {
 ///
 /// `control` is the channel to the launcher; its end ends the sandbox.
 pub(crate) fn enter(control: &OwnedFd) -> Result<Sandbox, Broken> {
-    if geteuid().is_root() {
-        give_up_root().doing(|| "give up the privileges of root")?;
-    }
+    let mapper = Mapper::start()?;
     let (uid, gid) = (geteuid(), getegid());
     unshare(
         CloneFlags::CLONE_NEWUSER
@@ -56,7 +48,7 @@ pub(crate) fn enter(control: &OwnedFd) -> Result<Sandbox, Broken> {
             | CloneFlags::CLONE_NEWCGROUP,
     )
     .doing(|| "make user, mount, PID and network namespaces")?;
-    map_ids(uid, gid).doing(|| "map the user into the user namespace")?;
+    mapper.map(uid, gid)?;
     setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0))
         .and_then(|()| setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)))
         .doing(|| "become root of the user namespace")?;
@@ -113,25 +105,4 @@ fn end_with(control: &OwnedFd) {
             Err(_) => std::process::exit(1),
         }
     }
-}
-
-fn give_up_root() -> io::Result<()> {
-    let (uid, gid) = (
-        Uid::from_raw(UNPRIVILEGED_ID),
-        Gid::from_raw(UNPRIVILEGED_ID),
-    );
-    setgroups(&[])?;
-    setresgid(gid, gid, gid)?;
-    setresuid(uid, uid, uid)?;
-    // A process that changed its identity may not write its own uid_map until it says that it has
-    // nothing to hide (prctl(2), PR_SET_DUMPABLE).
-    prctl::set_dumpable(true)?;
-    Ok(())
-}
-
-fn map_ids(uid: Uid, gid: Gid) -> io::Result<()> {
-    // user_namespaces(7): groups can only be mapped once setgroups(2) is given up.
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
 }

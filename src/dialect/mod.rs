@@ -124,6 +124,8 @@ pub struct Prepared {
     pub(crate) replaced: Vec<PathBuf>,
     /// Files and folders of the machine that its programs write to.
     pub(crate) writable: Vec<PathBuf>,
+    /// Whether its programs become other users.
+    pub(crate) several_ids: bool,
     /// The folder in the sandbox from which it is loaded.
     pub(crate) folder: PathBuf,
     pub(crate) load: Vec<Command>,
@@ -282,6 +284,7 @@ impl Prepared {
         LayerSpec {
             replaced: self.replaced.clone(),
             writable: self.writable.clone(),
+            several_ids: self.several_ids,
             files: self
                 .files
                 .iter()

@@ -55,6 +55,7 @@ fn prepare(config: &Config, files: &[(PathBuf, PathBuf)]) -> Result<Prepared, Pr
         replaced: folders(files),
         // Scripts keep what they load in folders of the system's.
         writable: vec!["/etc".into()],
+        several_ids: false,
         load: vec![Command {
             argv: [vec![program], config.lines("arguments").to_vec()].concat(),
             cwd: folder.clone(),

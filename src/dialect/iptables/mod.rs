@@ -155,6 +155,7 @@ pub(super) fn from_files(config: &Config, files: &[Staged]) -> Prepared {
         files: files.to_vec(),
         replaced: Vec::new(),
         writable: Vec::new(),
+        several_ids: false,
         folder: "/".into(),
         load,
     }

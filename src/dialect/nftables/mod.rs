@@ -135,6 +135,7 @@ fn loaded_from(
         files: staged,
         replaced: folders(files),
         writable: Vec::new(),
+        several_ids: false,
         load: vec![Command {
             argv,
             cwd: folder.clone(),
