@@ -275,8 +275,7 @@ fn a_file_that_is_included_twice_is_named_with_the_place_of_its_include() {
     }
 }
 
-/// As many rules as nft can load in one go without privileges on the host: the kernel's limit for a
-/// socket's buffer is not for a sandbox to raise.
+/// More rules than fit into one message of an unprivileged program; `dialects` has thousands.
 #[test]
 fn each_of_hundreds_of_rules_is_attributed_to_its_line() {
     const RULES: usize = 500;

@@ -18,7 +18,7 @@ use nix::{
 use crate::{
     error::Doing,
     protocol::{Broken, Command, CommandFailure},
-    sys,
+    sys, transaction,
 };
 
 /// How long a loader may take before it counts as hanging. The slowest real one (firewalld with
@@ -84,7 +84,7 @@ pub(crate) fn start(command: &Command) -> Result<Result<Running, CommandFailure>
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    match prepared.spawn() {
+    match transaction::spawn(prepared) {
         Ok(child) => Ok(Ok(Running {
             argv: command.argv.clone(),
             child,

@@ -33,6 +33,7 @@ mod rtnetlink;
 mod sandbox;
 mod socket;
 mod sys;
+mod transaction;
 mod users;
 mod xtables;
 pub use nftnetlink::{STATE_CHAIN, TRACE_TABLE};

@@ -173,6 +173,170 @@ pub(crate) fn filter_system_calls(filter: &[libc::sock_filter]) -> io::Result<()
     }
 }
 
+/// Makes a system call of this thread, and of everything that it starts, wait for whoever holds the
+/// descriptor (seccomp_unotify(2)).
+pub(crate) fn watch_system_call(call: libc::c_long) -> io::Result<OwnedFd> {
+    let instruction = |code: u32, k: u32, jf: u8| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf,
+        k,
+    };
+    // The architecture has been looked at by the filter of `confine`.
+    let filter = [
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, 1),
+        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_USER_NOTIF, 0),
+        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel copies the program, which lives across the call, and writes nothing to it.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+            &raw const program,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just returned this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(result as RawFd) })
+}
+
+/// A system call that waits for an answer.
+pub(crate) struct Notification {
+    id: u64,
+    /// The process that called.
+    pub(crate) process: u32,
+    /// Its arguments.
+    pub(crate) arguments: [u64; 6],
+}
+
+/// Takes a system call that waits.
+pub(crate) fn notification(listener: &OwnedFd) -> io::Result<Notification> {
+    // SAFETY: seccomp_notif is plain old data; all zeroes is what the kernel asks for.
+    let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes to `call`, which lives across the call and has the size that it knows.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_RECV,
+            &raw mut call,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Notification {
+        id: call.id,
+        process: call.pid,
+        arguments: call.data.args,
+    })
+}
+
+/// Answers a system call with its result; without one it goes on as if nobody had looked.
+pub(crate) fn answer(
+    listener: &OwnedFd,
+    call: &Notification,
+    result: Option<i64>,
+) -> io::Result<()> {
+    let response = libc::seccomp_notif_resp {
+        id: call.id,
+        val: result.unwrap_or(0),
+        error: 0,
+        flags: match result {
+            Some(_) => 0,
+            None => libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        },
+    };
+    // SAFETY: the kernel reads `response`, which lives across the call.
+    let result = unsafe {
+        libc::ioctl(
+            listener.as_raw_fd(),
+            libc::SECCOMP_IOCTL_NOTIF_SEND,
+            &raw const response,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// A copy of a descriptor of another process (pidfd_getfd(2)).
+pub(crate) fn descriptor_of(process: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes integers and touches no memory of ours.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just returned this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(result as RawFd) })
+}
+
+/// Reads an integer socket option.
+pub(crate) fn option(socket: &OwnedFd, level: i32, name: i32) -> io::Result<i32> {
+    let mut value = 0_i32;
+    let mut length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the pointers describe `value` and its length, which live across the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        Ok(value)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Sends to the kernel through a netlink socket.
+pub(crate) fn send_to_kernel(socket: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: sockaddr_nl is plain old data; port 0 is the kernel's.
+    let mut kernel: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+    kernel.nl_family = libc::AF_NETLINK as u16;
+    // SAFETY: the pointers and lengths describe `bytes` and `kernel`, which live across the call.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            0,
+            (&raw const kernel).cast(),
+            size_of::<libc::sockaddr_nl>() as libc::socklen_t,
+        )
+    };
+    if sent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Whether something lies in a socket's inbox; it stays there.
+pub(crate) fn has_answer(socket: &OwnedFd) -> io::Result<bool> {
+    let mut byte = 0_u8;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the pointer and the length describe `byte`, which lives across the call.
+    let read = unsafe { libc::recv(socket.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
+    let error = io::Error::last_os_error();
+    match read {
+        0.. => Ok(true),
+        _ if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        _ => Err(error),
+    }
+}
+
 /// Forks; `Some(child)` in the parent, `None` in the child. For single-threaded processes only.
 pub(crate) fn fork() -> nix::Result<Option<Pid>> {
     // SAFETY: the agent forks before it starts its first thread, so no lock can be held by a thread

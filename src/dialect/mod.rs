@@ -274,6 +274,16 @@ impl Loadable {
             };
             Refusal::Input(layer.translate(said))
         };
+        // EMSGSIZE: a transaction that is too large for the loader's socket, and that the agent could not
+        // part (harness/src/transaction.rs). The configuration is not at fault.
+        if failure.stderr.contains("Message too long") {
+            let why = format!(
+                "could not load {}: a part of it is larger than an unprivileged program may send to the \
+                 kernel at once\n(raise the limit: sysctl net.core.wmem_default=4194304)",
+                layer.title()
+            );
+            return Some((layer, Refusal::Lab(why)));
+        }
         let explained = (layer.config.dialect().explain)(layer, failure);
         Some((layer, explained.unwrap_or_else(own_words)))
     }

@@ -170,6 +170,10 @@ fn is_by(decider: &Decider, by: &str) -> Option<bool> {
         .rsplit_once(':')
         .and_then(|(file, line)| Some((file, line.parse::<usize>().ok()?)));
     match (place, decider.origin()) {
+        // The file may say it in other words than the listing: a comment of iptables is in the file only.
+        (None, Some(verdict::Origin::Known(known))) => {
+            Some(known.text.contains(by) && by != POLICY)
+        }
         (None, _) => Some(false),
         (Some((file, line)), Some(verdict::Origin::Known(known))) => {
             Some(known.line == line && known.file.ends_with(file))

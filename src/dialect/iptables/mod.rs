@@ -11,6 +11,7 @@ use firedrill_harness::protocol::{Command, CommandFailure};
 use super::{
     CANDIDATE, Config, Dialect, Kind, Need, PrepareError, Prepared, Refusal, Slot,
     stage::{Stage, Staged, folders},
+    xtables::{target, words},
 };
 
 /// The dialect.
@@ -164,13 +165,6 @@ pub(super) fn from_files(config: &Config, files: &[Staged]) -> Prepared {
 /// What a loader says, at the line of the user's file that it means.
 fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
     let said = failure.stderr.trim();
-    if said.contains("Message too long") {
-        return Some(Refusal::Lab(format!(
-            "could not load {}: it is larger than an unprivileged program may send to the kernel at \
-             once\n(raise the limit: sysctl net.core.wmem_default=4194304)",
-            prepared.title()
-        )));
-    }
     // What libiptc says of ENOENT and EPERM (libiptc/libiptc.c, `TC_STRERROR`).
     if said.contains("do you need to insmod?") || said.contains("initialize ip") {
         return Some(Refusal::Lab(format!(
@@ -185,21 +179,44 @@ fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
         .files
         .iter()
         .find(|staged| staged.file.path == Path::new(file))?;
-    let number = line_number(said)?;
     let text = String::from_utf8_lossy(&staged.file.content.0);
+    let number = line_number(said)?;
+    let number = named_line(&text, number, said).unwrap_or(number);
     let line = text.lines().nth(number.checked_sub(1)?)?.trim();
     let place = format!("{}:{number}", staged.shown.display());
-    // The program repeats its name and where its own help is.
+    // The program says where its own help is, and its own name, which is said already.
     let words = said.lines().filter(|line| {
-        !line.is_empty()
+        !line.trim().is_empty()
             && !line.starts_with("Error occurred at line")
             && !line.starts_with("Try `")
     });
-    let words: Vec<&str> = words.collect();
+    let words: Vec<&str> = words
+        .map(|line| {
+            line.split_once("): ")
+                .map_or(line, |(_, words)| words)
+                .trim()
+        })
+        .filter(|line| !line.is_empty())
+        .collect();
     Some(Refusal::Input(format!(
         "{place}: {}\n  {line}",
         words.join("\n")
     )))
+}
+
+/// Of a complaint about the end of a table that names a chain: the first rule of that table that leads
+/// there.
+fn named_line(text: &str, end: usize, said: &str) -> Option<usize> {
+    let name = said.split('\'').nth(1)?;
+    let lines: Vec<&str> = text.lines().take(end).collect();
+    let before = lines
+        .split_last()
+        .filter(|(last, _)| last.trim() == "COMMIT")?
+        .1;
+    let start = before.iter().rposition(|line| line.starts_with('*'))?;
+    let leads = |line: &&str| target(&words(line)).is_some_and(|(_, chain)| chain == name);
+    let offset = before[start..].iter().position(leads)?;
+    Some(start + offset + 1)
 }
 
 /// The line that a loader complains of: `Error occurred at line: 3`, `line 3 failed`, `Error in line 3:`.

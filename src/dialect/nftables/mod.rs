@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use firedrill_harness::protocol::{Bytes, Command, CommandFailure, StagedFile};
+use firedrill_harness::protocol::{Bytes, Command, StagedFile};
 use glob::{MatchOptions, Pattern};
 
 use self::{
@@ -22,8 +22,8 @@ use self::{
     reader::MAX_INCLUDE_DEPTH,
 };
 use super::{
-    CANDIDATE, Config, Dialect, Kind as SlotKind, Loadable, Need, PrepareError, Prepared, Refusal,
-    Slot, lexical,
+    CANDIDATE, Config, Dialect, Kind as SlotKind, Loadable, Need, PrepareError, Prepared, Slot,
+    lexical,
     listing::Ruleset,
     origin::{Files, Origins},
     stage::{MAX_TOTAL_BYTES, Staged, absolute, folders, mapped_files, problem, read_file},
@@ -49,7 +49,7 @@ pub static DIALECT: Dialect = Dialect {
         })
     },
     origins,
-    explain,
+    explain: |_, _| None,
 };
 
 /// Where nft looks for includes by itself (`nft --help`).
@@ -143,18 +143,6 @@ fn loaded_from(
         }],
         folder,
     }
-}
-
-/// EMSGSIZE of netlink(7): nft sends a ruleset as one message, and inside a user namespace it may not
-/// raise its send buffer (SO_SNDBUFFORCE; nft 1.0.6 tries nothing else). The candidate is not at fault.
-fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
-    failure.stderr.contains("Message too long").then(|| {
-        Refusal::Lab(format!(
-            "could not load {}: it is larger than an unprivileged program may send to the kernel at \
-             once\n(raise the limit: sysctl net.core.wmem_default=4194304)",
-            prepared.title()
-        ))
-    })
 }
 
 /// Where the rules of a listing were written.

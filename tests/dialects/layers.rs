@@ -1,0 +1,148 @@
+//! Several configurations on top of each other.
+
+use super::{Drill, assert_lines};
+
+const OPEN: &str = "table inet mine {\n  chain forward {\n    type filter hook forward priority 10; policy accept;\n    \
+                    tcp dport 5432 accept\n    tcp dport 25 drop\n  }\n}\n";
+
+/// Docker sets the policy of forwarding to drop, and an accept of one table is no accept of the other.
+#[test]
+fn docker_decides_where_the_candidate_accepts() {
+    let told = Drill::new("nftables: mine.nft\n  layers: [docker, candidate]")
+        .file("mine.nft", OPEN)
+        .test("{ from: client, to: server, service: tcp/5432, family: ipv4, expect: { drop: { by: policy } } }")
+        .test("client -> firewall tcp/80: accept")
+        .told(&["--filter", "[ipv4]"]);
+    assert_lines(&told[..1], &["(firedrill)/docker.v4:5"]);
+    assert_eq!(told[0].layer.as_deref(), Some("docker"));
+    let alone = Drill::new("nftables: mine.nft")
+        .file("mine.nft", OPEN)
+        .test("{ from: client, to: server, service: tcp/5432, family: ipv4, expect: accept }")
+        .told(&[]);
+    assert_lines(&alone, &["mine.nft:4"]);
+    assert_eq!(alone[0].layer, None);
+}
+
+/// `flush ruleset` throws away what was there; its tables are made anew with the same handles.
+#[test]
+fn a_candidate_that_flushes_decides_alone() {
+    let told = Drill::new("nftables: mine.nft\n  layers: [docker, candidate]")
+        .file("mine.nft", format!("flush ruleset\n{OPEN}"))
+        .test("{ from: client, to: server, service: tcp/5432, family: ipv4, expect: accept }")
+        .test("{ from: client, to: server, service: tcp/25, family: ipv4, expect: drop }")
+        .told(&[]);
+    assert_lines(&told, &["mine.nft:5", "mine.nft:6"]);
+    assert!(
+        told.iter()
+            .all(|case| case.layer.as_deref() == Some("candidate"))
+    );
+}
+
+/// Three layers of iptables share the tables `ip filter`; handles tell whose rule is whose.
+#[test]
+fn layers_that_share_a_table_are_told_apart() {
+    let base = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n-A FORWARD -p tcp --dport 5432 -j ACCEPT\n\
+                -A FORWARD -p tcp --dport 25 -j DROP\nCOMMIT\n";
+    let mine = "*filter\n-I FORWARD -p tcp --dport 25 -j REJECT\n-I DOCKER-USER -p tcp --dport 26 -j DROP\n\
+                -A FORWARD -p tcp --dport 27 -j DROP\nCOMMIT\n";
+    let told = Drill::new(
+        "iptables: { v4: mine.v4, noflush: true }\n  layers: [{ name: base, iptables: base.v4 }, docker, candidate]",
+    )
+    .file("base.v4", base)
+    .file("mine.v4", mine)
+    .test("{ from: client, to: server, service: tcp/5432, family: ipv4, expect: accept }")
+    .test("{ from: client, to: server, service: tcp/25, family: ipv4, expect: reject }")
+    .test("{ from: client, to: server, service: tcp/26, family: ipv4, expect: drop }")
+    .test("{ from: client, to: server, service: tcp/27, family: ipv4, expect: drop }")
+    .test("{ from: client, to: server, service: tcp/28, family: ipv4, expect: drop }")
+    .told(&[]);
+    let lines = [
+        "base.v4:4",
+        "mine.v4:2",
+        "mine.v4:3",
+        "mine.v4:4",
+        "(firedrill)/docker.v4:5",
+    ];
+    assert_lines(&told, &lines);
+    let layers: Vec<Option<&str>> = told.iter().map(|case| case.layer.as_deref()).collect();
+    let of = ["base", "candidate", "candidate", "candidate", "docker"];
+    assert_eq!(layers, of.map(Some));
+}
+
+/// A rule that a later layer replaced keeps its handle, and is nobody's line any more.
+#[test]
+fn a_rule_that_a_later_layer_changed_has_no_line() {
+    let base = "table inet t {\n  chain c {\n    type filter hook input priority 0; policy accept;\n    \
+                tcp dport 22 accept\n  }\n}\n";
+    let told =
+        Drill::new("nftables: mine.nft\n  layers: [{ name: base, nftables: base.nft }, candidate]")
+            .file("base.nft", base)
+            .file(
+                "mine.nft",
+                "replace rule inet t c handle 2 tcp dport 22 drop\n",
+            )
+            .test("{ from: client, to: firewall, service: tcp/22, family: ipv4, expect: drop }")
+            .told(&[]);
+    assert_eq!(
+        (&*told[0].outcome, &told[0].line),
+        ("pass", &None),
+        "{told:?}"
+    );
+}
+
+/// The legacy back end has tables of its own beside those of nftables: both decide.
+#[test]
+fn legacy_and_nftables_stand_side_by_side() {
+    let legacy = "*filter\n:INPUT ACCEPT\n-A INPUT -p tcp --dport 22 -j DROP\nCOMMIT\n";
+    let mine = "table inet t {\n  chain c {\n    type filter hook input priority 10; policy accept;\n    \
+                tcp dport 23 drop\n  }\n}\n";
+    let told = Drill::new(
+        "nftables: mine.nft\n  layers: [{ name: old, iptables: { v4: old.v4, backend: legacy } }, candidate]",
+    )
+    .file("old.v4", legacy)
+    .file("mine.nft", mine)
+    .test("{ from: client, to: firewall, service: tcp/22, family: ipv4, expect: drop }")
+    .test("{ from: client, to: firewall, service: tcp/23, family: ipv4, expect: drop }")
+    .test("{ from: client, to: firewall, service: tcp/24, family: ipv4, expect: accept }")
+    .told(&[]);
+    assert_lines(&told[..2], &["old.v4:3", "mine.nft:4"]);
+    assert_eq!(told[2].outcome, "pass");
+}
+
+/// A layer that changed nothing was not loaded, whatever its program says; then nothing holds.
+#[test]
+fn a_layer_that_does_nothing_proves_nothing() {
+    let told =
+        Drill::new("nftables: mine.nft\n  layers: [{ name: idle, script: idle.sh }, candidate]")
+            .file("idle.sh", "#!/bin/sh\ntrue\n")
+            .file("mine.nft", OPEN)
+            .test("{ from: client, to: server, service: tcp/25, family: ipv4, expect: drop }")
+            .told(&[]);
+    assert_eq!(told[0].outcome, "inconclusive", "{told:?}");
+}
+
+#[test]
+fn the_layers_must_name_the_candidate_and_what_is_known() {
+    for (layers, said) in [
+        ("[docker]", "without the one under test"),
+        ("[candidate, candidate]", "only once"),
+        ("[dokcer, candidate]", "did you mean `docker`?"),
+        ("[{ nftables: mine.nft }, candidate]", "has no `name`"),
+    ] {
+        let drill = Drill::new(&format!("nftables: mine.nft\n  layers: {layers}"))
+            .file("mine.nft", OPEN)
+            .test("client -> firewall tcp/25: drop");
+        drill.folder.write(
+            "lab.yaml",
+            format!(
+                "firewall:\n  {}{}tests:\n{}",
+                drill.firewall,
+                super::WORLD,
+                drill.tests
+            ),
+        );
+        let ended = drill.folder.firedrill(&["check", "lab.yaml"]);
+        assert_eq!(ended.code, Some(2), "{layers}");
+        assert!(ended.stderr.contains(said), "{layers}: {}", ended.stderr);
+    }
+}

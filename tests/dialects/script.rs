@@ -1,0 +1,56 @@
+//! Scripts that set the firewall up.
+
+use super::Drill;
+
+const SCRIPT: &str = "#!/bin/sh\nset -e\necho \"opening $1\"\necho 1 > /proc/sys/net/ipv4/conf/all/log_martians\n\
+                      iptables -P INPUT DROP\nfor port in 80 $1; do\n  iptables -A INPUT -p tcp --dport $port -j ACCEPT\ndone\n\
+                      mkdir -p /etc/iptables /var/lib/mine /run/mine; iptables-save > /etc/iptables/rules.v4\n\
+                      cp /etc/iptables/rules.v4 /var/lib/mine/; cp /etc/iptables/rules.v4 /run/mine/; rm -f /etc/hostname\n";
+
+#[test]
+fn a_script_sets_the_firewall_up() {
+    let told = Drill::new("script: { run: fw.sh, arguments: [\"443\"] }")
+        .file("fw.sh", SCRIPT)
+        .test("{ from: client, to: firewall, service: [tcp/80, tcp/443], family: ipv4, expect: accept }")
+        .test("{ from: client, to: firewall, service: tcp/22, family: ipv4, expect: { drop: { by: policy } } }")
+        .told(&[]);
+    assert!(told.iter().all(|case| case.outcome == "pass"), "{told:?}");
+    assert!(told[2].all.contains("a script made it"), "{told:?}");
+}
+
+#[test]
+fn what_a_script_prints_and_how_it_fails_is_reported() {
+    let (code, error) = Drill::new("script: fw.sh")
+        .file(
+            "fw.sh",
+            "#!/bin/sh\necho starting\nnft frobnicate\necho over >&2\nexit 7\n",
+        )
+        .test("client -> firewall tcp/80: drop")
+        .error(&[]);
+    assert_eq!(code, Some(2), "{error}");
+    for said in ["fw.sh", "exit status 7", "starting", "over", "frobnicate"] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}
+
+#[test]
+fn an_interpreter_that_is_missing_is_named() {
+    let (code, error) = Drill::new("script: fw.sh")
+        .file("fw.sh", "#!/usr/bin/no-such-shell\n")
+        .test("client -> firewall tcp/80: drop")
+        .error(&[]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("interpreter"), "{error}");
+}
+
+#[test]
+fn a_script_that_does_nothing_proves_nothing() {
+    let told = Drill::new("script: fw.sh")
+        .file("fw.sh", "#!/bin/sh\nexit 0\n")
+        .test("client -> firewall tcp/80: accept")
+        .told(&[]);
+    assert!(
+        told.iter().all(|case| case.outcome == "inconclusive"),
+        "{told:?}"
+    );
+}
