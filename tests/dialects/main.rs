@@ -9,7 +9,9 @@ mod large;
 mod layers;
 mod messages;
 mod script;
+mod shipped;
 mod skips;
+mod wild;
 
 use common::{Ended, Folder};
 use serde_json::Value;

@@ -182,7 +182,8 @@ fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
     let text = String::from_utf8_lossy(&staged.file.content.0);
     let number = line_number(said)?;
     let number = named_line(&text, number, said).unwrap_or(number);
-    let line = text.lines().nth(number.checked_sub(1)?)?.trim();
+    // Behind the last line something may be missing.
+    let line = text.lines().nth(number.checked_sub(1)?).unwrap_or_default();
     let place = format!("{}:{number}", staged.shown.display());
     // The program says where its own help is, and its own name, which is said already.
     let words = said.lines().filter(|line| {
@@ -190,7 +191,7 @@ fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
             && !line.starts_with("Error occurred at line")
             && !line.starts_with("Try `")
     });
-    let words: Vec<&str> = words
+    let mut words: Vec<&str> = words
         .map(|line| {
             line.split_once("): ")
                 .map_or(line, |(_, words)| words)
@@ -198,9 +199,17 @@ fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
         })
         .filter(|line| !line.is_empty())
         .collect();
+    if is_legacy(&prepared.config) && line.trim() == "COMMIT" {
+        // x_tables takes a table as a whole, and has one error for all of it.
+        words.push(
+            "the kernel refuses a rule of this table and does not say which: an extension that it \
+             lacks, or one that may not stand in its chain (`backend: nft` may name the line)",
+        );
+    }
     Some(Refusal::Input(format!(
-        "{place}: {}\n  {line}",
-        words.join("\n")
+        "{place}: {}\n  {}",
+        words.join("\n"),
+        line.trim()
     )))
 }
 
