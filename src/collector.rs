@@ -177,8 +177,10 @@ impl<'a> Collector<'a> {
     }
 
     fn sit_down(&mut self, listing: Listing) -> Result<(), ScenarioError> {
-        let loaded = self.loaded.take().ok_or_else(out_of_order)?;
+        let mut loaded = self.loaded.take().ok_or_else(out_of_order)?;
         let prepared = self.prepared(&loaded)?;
+        let told = loaded.clone();
+        loaded.listed(listing.clone());
         // Fresh labs mostly bring the same listing again, and reading a large one takes a while.
         let (ruleset, memory) = match self.sitting.take() {
             Some(before)
@@ -189,7 +191,7 @@ impl<'a> Collector<'a> {
                 (before.ruleset, before.memory)
             }
             _ => {
-                let ruleset = prepared.ruleset(&loaded, &listing);
+                let ruleset = prepared.ruleset(&told, &listing);
                 let memory = Memory::of(&ruleset);
                 (ruleset, memory)
             }

@@ -1,12 +1,12 @@
 //! Finds out what this machine can run, by running it: a small drill in a real sandbox, then the same
 //! drill with each of the harness's senses taken away, which must not pass.
 
-use std::{fs, net::Ipv4Addr, path::PathBuf};
+use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::PathBuf};
 
 use firedrill_harness::protocol::Blind;
 
 use crate::{
-    dialect::{Config, nftables},
+    dialect::{self, Config, Dialect, nftables},
     event::{CaseRecord, ScenarioError, ScenarioRecord},
     runner::{self, Options, Selected},
     scenario::{
@@ -42,6 +42,7 @@ const RULESET: &str = "table inet doctor {
 /// Looks at everything. Must be called inside a tokio runtime with I/O enabled.
 pub async fn examine() -> Vec<Finding> {
     let mut findings = vec![programs()];
+    findings.extend(dialect::ALL.iter().filter_map(|dialect| loaders(dialect)));
     let record = drill(None).await;
     let works = record.error.is_none();
     findings.push(sandbox(&record));
@@ -71,6 +72,40 @@ fn programs() -> Finding {
             ],
         },
     }
+}
+
+/// The programs of a dialect other than nftables. None of them is needed; scenarios that need one that is
+/// not there are skipped.
+fn loaders(dialect: &Dialect) -> Option<Finding> {
+    let own = dialect
+        .programs
+        .iter()
+        .filter(|(program, _)| *program != "nft");
+    let (there, missing): (Vec<_>, Vec<_>) =
+        own.partition(|(program, _)| firedrill_harness::is_installed(program));
+    let names = |programs: &[&(&str, &str)]| {
+        let names: Vec<&str> = programs.iter().map(|(name, _)| *name).collect();
+        names.join(", ")
+    };
+    let mut detail = match there.as_slice() {
+        [] => String::new(),
+        there => names(there),
+    };
+    if !missing.is_empty() {
+        let packages: BTreeSet<&str> = missing.iter().map(|(_, package)| *package).collect();
+        let packages = packages.into_iter().collect::<Vec<_>>().join(" ");
+        let separator = if detail.is_empty() { "" } else { "; " };
+        detail += &format!(
+            "{separator}without {}, scenarios that need it are skipped (apt-get install {packages})",
+            names(&missing)
+        );
+    }
+    (!detail.is_empty()).then(|| Finding {
+        subject: dialect.key.to_owned(),
+        fine: true,
+        detail,
+        remedies: Vec::new(),
+    })
 }
 
 fn sandbox(record: &ScenarioRecord) -> Finding {

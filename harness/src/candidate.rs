@@ -57,8 +57,6 @@ pub(crate) fn load(
         output: String::new(),
         elapsed_us: 0,
     };
-    let mut legacy = Listing::default();
-    list_legacy(&mut legacy)?;
     let last = candidate.layers.len().saturating_sub(1);
     for (number, layer) in candidate.layers.iter().enumerate() {
         stage(layer, root)?;
@@ -73,21 +71,16 @@ pub(crate) fn load(
                 return Ok(Err(CommandFailure { layer, ..failure }));
             }
         }
-        let listing = if number == last {
-            let mut listing = Listing::default();
-            list_legacy(&mut listing)?;
-            listing
-        } else {
-            Listed::start(&candidate.list)?.finish()?
-        };
         let generation = nft.generation()?;
-        let rules = |of: &Listing| (of.iptables.clone(), of.ip6tables.clone());
         loaded.layers.push(LoadedLayer {
-            changed: generation != loaded.generation_probed || rules(&listing) != rules(&legacy),
-            listing: (number != last).then(|| listing.clone()),
+            changed: generation != loaded.generation_probed,
+            listing: None,
         });
+        // After the last layer it is made beside the control run.
+        if number != last {
+            loaded.listed(Listed::start(&candidate.list)?.finish()?);
+        }
         loaded.generation_probed = generation;
-        legacy = listing;
     }
     Ok(Ok(loaded))
 }

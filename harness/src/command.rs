@@ -62,6 +62,12 @@ pub(crate) fn prepare(command: &Command) -> Option<std::process::Command> {
     Some(prepared)
 }
 
+/// Whether this machine has a program where the sandbox looks for it.
+#[must_use]
+pub fn is_installed(program: &str) -> bool {
+    find(program).is_file()
+}
+
 /// Looks the program up in the sandbox's path, not in the user's.
 fn find(program: &str) -> std::path::PathBuf {
     if program.contains('/') {

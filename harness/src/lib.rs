@@ -36,4 +36,5 @@ mod sys;
 mod transaction;
 mod users;
 mod xtables;
+pub use command::is_installed;
 pub use nftnetlink::{STATE_CHAIN, TRACE_TABLE};

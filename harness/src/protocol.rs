@@ -392,11 +392,44 @@ pub struct Loaded {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadedLayer {
     /// Whether its commands changed any rules: the generation of the nftables ruleset, or the rules of
-    /// legacy iptables. A layer that was loaded has.
+    /// legacy iptables, see [`Loaded::listed`]. A layer that was loaded has.
     pub changed: bool,
-    /// The ruleset as listed then; of the last layer it is [`Record::Ruleset`].
+    /// The ruleset as listed then; in [`Record::Loaded`] not of the last layer, whose listing is
+    /// [`Record::Ruleset`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<Listing>,
+}
+
+impl Loaded {
+    /// Takes the listing that was made after the last of the layers so far: other rules of legacy
+    /// iptables than before are a change too. A table that somebody has only looked at is there then, but it
+    /// says nothing.
+    pub fn listed(&mut self, listing: Listing) {
+        let Some((last, before)) = self.layers.split_last_mut() else {
+            return;
+        };
+        let before = before.last().and_then(|layer| layer.listing.as_ref());
+        let nothing = Listing::default();
+        last.changed |= !listing.says_the_same(before.unwrap_or(&nothing));
+        last.listing = Some(listing);
+    }
+}
+
+impl Listing {
+    /// Whether the rules of legacy iptables are the same.
+    fn says_the_same(&self, other: &Self) -> bool {
+        fn said(listing: &str) -> impl Iterator<Item = &str> {
+            let tables = listing.split_inclusive("COMMIT\n");
+            tables.filter(|table| {
+                let mut lines = table.lines();
+                lines.any(|line| {
+                    !line.starts_with('*') && !line.ends_with(" ACCEPT") && line != "COMMIT"
+                })
+            })
+        }
+        said(&self.iptables).eq(said(&other.iptables))
+            && said(&self.ip6tables).eq(said(&other.ip6tables))
+    }
 }
 
 /// The loaded rules, as the programs that know them print them.

@@ -1,5 +1,7 @@
 //! Scripts that set the firewall up.
 
+use rstest::rstest;
+
 use super::Drill;
 
 const SCRIPT: &str = "#!/bin/sh\nset -e\necho \"opening $1\"\necho 1 > /proc/sys/net/ipv4/conf/all/log_martians\n\
@@ -43,10 +45,13 @@ fn an_interpreter_that_is_missing_is_named() {
     assert!(error.contains("interpreter"), "{error}");
 }
 
-#[test]
-fn a_script_that_does_nothing_proves_nothing() {
+/// Nor does one that only looks, which makes the tables of legacy iptables.
+#[rstest]
+#[case::nothing("exit 0")]
+#[case::looking("iptables-legacy -L -n; ip6tables-legacy -t nat -S; nft list ruleset")]
+fn a_script_that_does_nothing_proves_nothing(#[case] command: &str) {
     let told = Drill::new("script: fw.sh")
-        .file("fw.sh", "#!/bin/sh\nexit 0\n")
+        .file("fw.sh", format!("#!/bin/sh\n{command}\n"))
         .test("client -> firewall tcp/80: accept")
         .told(&[]);
     assert!(
