@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use firedrill_harness::{
-    packet::{Packet, Transport},
-    protocol::{Origin, Probe},
+    packet::{Packet, Transport, pieces},
+    protocol::{Origin, Probe, hex},
 };
 
 use crate::scenario::{Family, Scenario, TcpFlags, icmp_name, tcp_flags_text};
@@ -29,7 +29,7 @@ pub fn probe(scenario: &Scenario, probe: &Probe) -> String {
 #[must_use]
 pub fn packet(packet: &Packet) -> String {
     let (source, destination) = (packet.source, packet.destination);
-    match &packet.transport {
+    let text = match &packet.transport {
         Transport::Tcp(tcp) => format!(
             "TCP {} -> {} {}",
             endpoint(source, tcp.sport),
@@ -58,9 +58,76 @@ pub fn packet(packet: &Packet) -> String {
             };
             format!("{protocol} {source} -> {destination} {name}{code}")
         }
+        Transport::UdpLite(udp) => format!(
+            "UDP-Lite {} -> {}",
+            endpoint(source, udp.sport),
+            endpoint(destination, udp.dport)
+        ),
+        Transport::Sctp(sctp) => format!(
+            "SCTP {} -> {}",
+            endpoint(source, sctp.sport),
+            endpoint(destination, sctp.dport)
+        ),
+        Transport::Igmp(igmp) => format!(
+            "IGMP {source} -> {destination} type {:#04x} group {}",
+            igmp.kind, igmp.group
+        ),
+        Transport::Gre(_) => format!("GRE {source} -> {destination}"),
+        Transport::Esp(esp) => format!("ESP {source} -> {destination} spi {}", esp.spi),
+        Transport::Ah(ah) => format!("AH {source} -> {destination} spi {}", ah.spi),
+        Transport::Ospf(ospf) => format!("OSPF {source} -> {destination} type {}", ospf.kind),
+        Transport::Vrrp(vrrp) => {
+            format!(
+                "VRRP {source} -> {destination} virtual router {}",
+                vrrp.router
+            )
+        }
+        Transport::Arp(arp) => match arp.operation {
+            1 => format!("ARP who has {destination}, asks {source}"),
+            2 => format!("ARP {source} tells {destination} its address"),
+            other => format!("ARP operation {other} {source} -> {destination}"),
+        },
+        Transport::Bytes(bytes) => {
+            format!("{} bytes {source} -> {destination}", bytes.0.len())
+        }
         Transport::Other { protocol, .. } => {
             format!("protocol {protocol} {source} -> {destination}")
         }
+    };
+    let mut more = Vec::new();
+    let ip = &packet.ip;
+    more.extend((ip.dscp > 0).then(|| format!("dscp {}", ip.dscp)));
+    more.extend((ip.ecn > 0).then(|| format!("ecn {}", ip.ecn)));
+    more.extend((!ip.options.0.is_empty()).then(|| format!("options {}", hex(&ip.options.0))));
+    more.extend(
+        ip.extensions
+            .iter()
+            .map(|header| format!("extension {}", header.number)),
+    );
+    if let Some(fragment) = &ip.fragment {
+        let more_or_last = if fragment.more { "more" } else { "last" };
+        more.push(format!("fragment at {} {more_or_last}", fragment.offset));
+    }
+    if packet.cut.pieces.is_some() {
+        more.push(format!("in {} fragments", pieces(packet).len()));
+    }
+    more.extend(
+        packet
+            .cut
+            .truncate
+            .map(|length| format!("truncated to {length} bytes")),
+    );
+    more.extend(
+        packet
+            .ether
+            .vlan
+            .iter()
+            .map(|tag| format!("vlan {}", tag.id)),
+    );
+    if more.is_empty() {
+        text
+    } else {
+        format!("{text} ({})", more.join(", "))
     }
 }
 

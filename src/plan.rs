@@ -7,7 +7,7 @@ use std::{
 };
 
 use firedrill_harness::{
-    packet::{self, Packet, Transport},
+    packet::Packet,
     protocol::{
         self as wire, Command, Conversation, Direction, InterfaceSpec, LabSpec, NeighbourSpec,
         Origin, Plan, Probe, RouteSpec, Step as PlannedStep, Task, VERSION, Watch,
@@ -17,7 +17,7 @@ use ipnet::IpNet;
 
 use crate::{
     dialect::Loadable,
-    scenario::{Action, Case, Family, Firewall, PacketSpec, Party, Scenario, Send},
+    scenario::{Action, Case, Firewall, Party, Scenario, Send},
 };
 
 /// The upper half of the first probes' cookies: nothing that a real stack is likely to send.
@@ -26,9 +26,6 @@ const COOKIE_BASE: u32 = 0xfd00;
 /// Probes without a source port get one of Linux' own ephemeral ports
 /// (`net.ipv4.ip_local_port_range`), a different one each.
 const EPHEMERAL_PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
-
-/// The usual TTL of a Linux host.
-const DEFAULT_TTL: u8 = 64;
 
 /// A plan, and what its probes are for.
 #[derive(Debug, Clone)]
@@ -176,7 +173,7 @@ impl Planner<'_> {
                             None => id,
                         };
                         let pause_us = if nth == 0 { 0 } else { pause };
-                        let probe = self.probe(case, send, id, opener);
+                        let probe = self.probe(send, id, opener);
                         steps.push(PlannedStep::Probe(Box::new(Probe { pause_us, ..probe })));
                     }
                 }
@@ -195,7 +192,7 @@ impl Planner<'_> {
                         meanwhile: reload
                             .meanwhile
                             .as_ref()
-                            .map(|send| Box::new(self.probe(case, send, id, id))),
+                            .map(|send| Box::new(self.probe(send, id, id))),
                     }));
                 }
             }
@@ -211,12 +208,12 @@ impl Planner<'_> {
     }
 
     /// A probe; its connection has the ports of the probe `opener`.
-    fn probe(&self, case: &Case, send: &Send, id: u32, opener: u32) -> Probe {
+    fn probe(&self, send: &Send, id: u32, opener: u32) -> Probe {
         let reply = send.connection.is_some_and(|connection| connection.reply);
         Probe {
             id,
             from: origin(self.scenario, send.from),
-            packet: packet(case.family, send, id, opener),
+            packet: packet(send, id, opener),
             connection: send.connection.map(|connection| wire::Connection {
                 // The number of a step.
                 number: connection.number as u32,
@@ -259,43 +256,18 @@ fn origin(scenario: &Scenario, from: Party) -> Origin {
 
 /// The packet of a step. Its connection has the ports of the probe `opener`, the other way round in a
 /// reply.
-fn packet(family: Family, send: &Send, id: u32, opener: u32) -> Packet {
+fn packet(send: &Send, id: u32, opener: u32) -> Packet {
     // The low 16 bits are never zero: as an IPv4 identification, zero is filled in by the kernel.
     let cookie = ((COOKIE_BASE + id / 0xffff) << 16) | (id % 0xffff + 1);
-    let spec = &send.packet;
-    let mut transport = spec.transport.clone();
-    if spec.free_port {
-        let ports = u32::from(EPHEMERAL_PORTS.end() - EPHEMERAL_PORTS.start()) + 1;
-        transport.set_sport(EPHEMERAL_PORTS.start() + (opener % ports) as u16);
-    }
+    let ports = u32::from(EPHEMERAL_PORTS.end() - EPHEMERAL_PORTS.start()) + 1;
+    let own_port = EPHEMERAL_PORTS.start() + (opener % ports) as u16;
+    let mut packet = send
+        .packet
+        .between(send.source, send.destination, cookie, own_port);
     if send.connection.is_some_and(|connection| connection.reply) {
-        transport.turn();
+        packet.transport.turn();
     }
-    Packet {
-        source: send.source,
-        destination: send.destination,
-        ttl: spec.ttl.unwrap_or_else(|| usual_ttl(family, spec)),
-        cookie,
-        ether: spec.ether.clone(),
-        ip: spec.ip.clone(),
-        cut: spec.cut.clone(),
-        transport,
-    }
-}
-
-/// The hop limit that the protocol asks for: neighbour discovery 255 (RFC 4861 section 3.1), multicast
-/// listener discovery 1 (RFC 2710 section 3, RFC 3810 section 5).
-fn usual_ttl(family: Family, packet: &PacketSpec) -> u8 {
-    match &packet.transport {
-        Transport::Icmp(icmp) if family == Family::Ipv6 => match icmp.kind {
-            kind if packet::is_neighbour_discovery(kind) => 255,
-            130..=132 | 143 => 1,
-            _ => DEFAULT_TTL,
-        },
-        Transport::Icmp(_) | Transport::Tcp(_) | Transport::Udp(_) | Transport::Other { .. } => {
-            DEFAULT_TTL
-        }
-    }
+    packet
 }
 
 fn lab(scenario: &Scenario) -> LabSpec {

@@ -146,6 +146,9 @@ pub enum KernelReason {
     TimeToLive,
     /// RFC 1812 section 5.2.2: a malformed IP header.
     BadHeader,
+    /// RFC 7126 section 4.3: the sender says by which way it wants to be routed, and the kernel does not
+    /// let it (`accept_source_route`).
+    SourceRoute,
     /// There is no route to the destination.
     NoRoute,
 }
@@ -169,6 +172,8 @@ pub enum Inconclusive {
     PathBroken(Option<KernelReason>),
     /// Every chain let it pass, and it came out nowhere.
     Vanished,
+    /// It is a fragment, and waits for the others.
+    Held,
     /// A chain dropped it, and yet it came out.
     Contradiction,
     /// A rule that rejects threw it away, but neither its error nor the end of that error was seen.
@@ -375,6 +380,7 @@ impl fmt::Display for KernelReason {
             Self::ForwardingOff => "forwarding is off",
             Self::TimeToLive => "time to live exceeded",
             Self::BadHeader => "malformed IP header",
+            Self::SourceRoute => "source route",
             Self::NoRoute => "no route",
         })
     }
@@ -405,6 +411,9 @@ impl fmt::Display for Inconclusive {
             Self::Vanished => {
                 f.write_str("every chain let the probe pass, but it came out nowhere")
             }
+            Self::Held => f.write_str(
+                "held for reassembly: no chain dropped it, and the fragments that complete it did not come",
+            ),
             Self::Contradiction => f.write_str("a chain dropped the probe, and yet it came out"),
             Self::AnswerMissing => f.write_str(
                 "a rule rejects the probe, but its error was neither seen nor dropped by a chain",

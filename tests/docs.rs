@@ -235,7 +235,7 @@ fn every_key_of_the_format_is_documented() {
             _ => {}
         }
     }
-    let pages = ["scenario-format", "conversations"];
+    let pages = ["scenario-format", "packets", "conversations"];
     let guide = pages
         .map(|page| read(format!("docs/guide/{page}.md")))
         .concat();
@@ -503,6 +503,7 @@ fn every_reason_of_a_verdict_is_documented() {
         Inconclusive::NeverEntered,
         Inconclusive::PathBroken(None),
         Inconclusive::Vanished,
+        Inconclusive::Held,
         Inconclusive::Contradiction,
         Inconclusive::AnswerMissing,
         Inconclusive::HandedOver("a queue"),
@@ -523,6 +524,7 @@ fn every_reason_of_a_verdict_is_documented() {
             | Inconclusive::NeverEntered
             | Inconclusive::PathBroken(_)
             | Inconclusive::Vanished
+            | Inconclusive::Held
             | Inconclusive::Contradiction
             | Inconclusive::AnswerMissing
             | Inconclusive::HandedOver(_)
@@ -537,6 +539,7 @@ fn every_reason_of_a_verdict_is_documented() {
         KernelReason::ForwardingOff,
         KernelReason::TimeToLive,
         KernelReason::BadHeader,
+        KernelReason::SourceRoute,
         KernelReason::NoRoute,
     ];
     let report = read("docs/guide/command-line.md");
@@ -547,6 +550,7 @@ fn every_reason_of_a_verdict_is_documented() {
             | KernelReason::ForwardingOff
             | KernelReason::TimeToLive
             | KernelReason::BadHeader
+            | KernelReason::SourceRoute
             | KernelReason::NoRoute => {}
         }
         assert!(guide.contains(&format!("| `{reason}` |")), "{reason}");

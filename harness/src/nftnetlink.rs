@@ -494,10 +494,9 @@ fn event(family: NetfilterProtoFamily, attributes: &[DefaultNla]) -> Option<Trac
     if let (TraceKind::Policy, Some(policy)) = (event.kind, policy) {
         event.verdict = policy;
     }
-    event.packet = network.map(|mut bytes| {
-        bytes.append(&mut transport);
-        Bytes(bytes)
-    });
+    let mut bytes: Vec<u8> = network.unwrap_or_default();
+    bytes.append(&mut transport);
+    event.packet = (!bytes.is_empty()).then_some(Bytes(bytes));
     Some(event)
 }
 

@@ -34,7 +34,8 @@ use crate::{
     },
     rtnetlink::RouteSocket,
     socket::{
-        ETHERTYPE_BARRIER, Inbox, InputSocket, OutputSocket, PacketSocket, frame, frame_to_firewall,
+        ETHERTYPE_BARRIER, Inbox, InputSocket, Memberships, OutputSocket, PacketSocket, frame,
+        frame_to_firewall,
     },
 };
 
@@ -64,6 +65,7 @@ pub(crate) struct Prober<'a> {
     inputs: Vec<InputSocket>,
     /// For probes of the firewall itself, by user and mark.
     outputs: BTreeMap<(Option<String>, u32), OutputSocket>,
+    _memberships: Memberships,
     routes: RouteSocket,
     counters: Counters,
     senses: Senses,
@@ -149,6 +151,18 @@ impl<'a> Prober<'a> {
                 let icmp = if v6 { protocol::ICMPV6 } else { protocol::ICMP };
                 [(v6, probe.packet.protocol()), (v6, icmp)]
             })
+            .filter(|(_, protocol)| InputSocket::exists(*protocol))
+            .collect();
+        let groups = probes
+            .iter()
+            .filter(|probe| probe.packet.destination.is_multicast())
+            .filter_map(|probe| {
+                match probe.from {
+                    Origin::Wire(interface) => lab.links.get(interface),
+                    Origin::Firewall => None,
+                }
+                .map(|link| (probe.packet.destination, link.firewall_index))
+            })
             .collect();
         let open_inside = || {
             let barriers = lab
@@ -160,9 +174,16 @@ impl<'a> Prober<'a> {
                 .iter()
                 .map(|(v6, protocol)| InputSocket::open(*v6, *protocol))
                 .collect::<Result<_, _>>()?;
-            Ok((barriers, inputs, RouteSocket::open()?, Counters::read()?))
+            Ok((
+                barriers,
+                inputs,
+                Memberships::join(&groups)?,
+                RouteSocket::open()?,
+                Counters::read()?,
+            ))
         };
-        let (barriers, inputs, routes, counters) = lab.firewall.run(world, open_inside)?;
+        let (barriers, inputs, memberships, routes, counters) =
+            lab.firewall.run(world, open_inside)?;
         Ok(Self {
             lab,
             world,
@@ -170,6 +191,7 @@ impl<'a> Prober<'a> {
             barriers,
             inputs,
             outputs: BTreeMap::new(),
+            _memberships: memberships,
             routes,
             counters,
             senses,
@@ -237,7 +259,7 @@ impl<'a> Prober<'a> {
     /// Sends all probes in windows, and says of each whether and where it came out.
     pub(crate) fn control(&mut self, probes: &[&Probe]) -> Result<Vec<Control>, Broken> {
         let mut controls = Vec::with_capacity(probes.len());
-        for window in probes.chunks(CONTROL_WINDOW) {
+        for window in windows(probes) {
             self.drain(&mut Vec::new())?;
             self.send(window)?;
             let observed = self.observe(Origin::Wire(0))?;
@@ -412,6 +434,14 @@ impl<'a> Prober<'a> {
     fn read_counters(&self) -> Result<Counters, Broken> {
         self.lab.firewall.run(self.world, Counters::read)
     }
+}
+
+/// Probes that may be on their way at once: those without a mark of their own are alone.
+fn windows<'p, 'q>(probes: &'p [&'q Probe]) -> impl Iterator<Item = &'p [&'q Probe]> {
+    let marked = |probe: &Probe| probe.packet.is_marked();
+    probes
+        .chunk_by(move |one, other| marked(one) && marked(other))
+        .flat_map(|run| run.chunks(CONTROL_WINDOW))
 }
 
 /// Reads from a socket until nothing is left.

@@ -2,6 +2,7 @@
 //! sockets in front of the output hook.
 
 use std::{
+    collections::BTreeSet,
     io::{self, IoSlice, IoSliceMut},
     net::{IpAddr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -220,7 +221,6 @@ pub(crate) fn frame_to_firewall(link: &Link, packet: &Packet, piece: &[u8]) -> V
         ETHERTYPE_IPV4
     };
     let ether = &packet.ether;
-    let ethertype = ether.ethertype.unwrap_or(ethertype);
     let to = ether
         .destination
         .or_else(|| group_address(packet.destination));
@@ -264,6 +264,12 @@ pub(crate) struct InputSocket {
 }
 
 impl InputSocket {
+    /// Whether the kernel has raw sockets that receive this protocol: not for 0, which means "any", and not
+    /// for 255, which means "send only" (raw(7)).
+    pub(crate) fn exists(protocol: u8) -> bool {
+        (1..=254).contains(&protocol)
+    }
+
     /// Opens a socket for one IP protocol number in the current namespace.
     pub(crate) fn open(v6: bool, protocol: u8) -> Result<Self, Broken> {
         let open = || {
@@ -299,6 +305,32 @@ impl InputSocket {
             let kept = received.bytes.len().min(KEPT_BYTES);
             bytes.extend_from_slice(&received.bytes[..kept]);
             packet(bytes);
+        })
+    }
+}
+
+/// Makes the firewall a member of multicast groups, as a program of its would be; without one the kernel
+/// delivers nothing that is sent to a group.
+pub(crate) struct Memberships {
+    _sockets: Vec<OwnedFd>,
+}
+
+impl Memberships {
+    /// Joins groups, each on an interface of the current namespace.
+    pub(crate) fn join(groups: &BTreeSet<(IpAddr, u32)>) -> Result<Self, Broken> {
+        let join = |(group, interface): &(IpAddr, u32)| {
+            // One socket each: a socket may be in a few groups only (`igmp_max_memberships`).
+            let socket = sys::raw_socket(group.is_ipv6(), libc::IPPROTO_RAW as u8)?;
+            match sys::join_group(&socket, *group, *interface) {
+                // Every interface is in the group of all.
+                Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {}
+                other => other?,
+            }
+            io::Result::Ok(socket)
+        };
+        let sockets: io::Result<Vec<OwnedFd>> = groups.iter().map(join).collect();
+        Ok(Self {
+            _sockets: sockets.doing(|| "join the multicast groups of the tests")?,
         })
     }
 }

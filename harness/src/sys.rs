@@ -8,6 +8,7 @@
 use std::{
     io,
     mem::size_of,
+    net::IpAddr,
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
@@ -95,6 +96,54 @@ pub(crate) fn raw_socket(v6: bool, protocol: u8) -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just returned this descriptor to us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Joins a multicast group on an interface (ip(7), ipv6(7)), for as long as the socket is open.
+pub(crate) fn join_group(socket: &OwnedFd, group: IpAddr, interface: u32) -> io::Result<()> {
+    let result = match group {
+        IpAddr::V4(group) => {
+            let request = libc::ip_mreqn {
+                imr_multiaddr: libc::in_addr {
+                    s_addr: u32::from(group).to_be(),
+                },
+                imr_address: libc::in_addr { s_addr: 0 },
+                imr_ifindex: i32::try_from(interface).map_err(io::Error::other)?,
+            };
+            // SAFETY: the pointer and the length describe `request`, which lives across the call.
+            unsafe {
+                libc::setsockopt(
+                    socket.as_raw_fd(),
+                    libc::IPPROTO_IP,
+                    libc::IP_ADD_MEMBERSHIP,
+                    (&raw const request).cast(),
+                    size_of::<libc::ip_mreqn>() as libc::socklen_t,
+                )
+            }
+        }
+        IpAddr::V6(group) => {
+            let request = libc::ipv6_mreq {
+                ipv6mr_multiaddr: libc::in6_addr {
+                    s6_addr: group.octets(),
+                },
+                ipv6mr_interface: interface,
+            };
+            // SAFETY: the pointer and the length describe `request`, which lives across the call.
+            unsafe {
+                libc::setsockopt(
+                    socket.as_raw_fd(),
+                    libc::IPPROTO_IPV6,
+                    libc::IPV6_ADD_MEMBERSHIP,
+                    (&raw const request).cast(),
+                    size_of::<libc::ipv6_mreq>() as libc::socklen_t,
+                )
+            }
+        }
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// A descriptor that becomes readable when the process ends (pidfd_open(2)).

@@ -1,5 +1,7 @@
 //! What came back for a probe that a chain threw away.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use firedrill_harness::{
     packet::{self, Answer, Relation, Seen, Transport, relate, tcp_flag},
     protocol::{Evidence, Observed, Origin, Place, Probe},
@@ -50,9 +52,28 @@ pub(super) fn may_reject(decider: &Decider) -> bool {
 /// 3.2.2, RFC 4443 section 2.4), no reset answers a reset (RFC 9293 section 3.5.2).
 pub(super) fn is_answered(probe: &Probe) -> bool {
     let v6 = probe.packet.source.is_ipv6();
+    // Nor does one answer what was sent to many, or a fragment but the first.
+    let to_many = probe.packet.destination.is_multicast()
+        || probe.packet.destination == IpAddr::V4(Ipv4Addr::BROADCAST);
+    let later = probe.packet.ip.fragment.as_ref();
+    if to_many || later.is_some_and(|fragment| fragment.offset > 0) {
+        return false;
+    }
     match &probe.packet.transport {
         Transport::Tcp(tcp) => tcp.flags & tcp_flag::RST == 0,
-        Transport::Udp(_) | Transport::Other { .. } => true,
+        // RFC 4890, RFC 1122: whatever else IP carries is answered, but for ARP, which is no IP at all.
+        Transport::Arp(_) => false,
+        Transport::Udp(_)
+        | Transport::UdpLite(_)
+        | Transport::Sctp(_)
+        | Transport::Igmp(_)
+        | Transport::Gre(_)
+        | Transport::Esp(_)
+        | Transport::Ah(_)
+        | Transport::Ospf(_)
+        | Transport::Vrrp(_)
+        | Transport::Bytes(_)
+        | Transport::Other { .. } => true,
         Transport::Icmp(icmp) => !packet::is_icmp_error(v6, icmp.kind),
     }
 }

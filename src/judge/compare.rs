@@ -188,7 +188,9 @@ fn place_of(scenario: &Scenario, send: &Send, address: IpAddr) -> Option<String>
     let own = interfaces
         .iter()
         .any(|interface| interface.addresses.iter().any(|net| net.addr() == address));
-    if own || address.is_loopback() {
+    // What is sent to the firewall by another address than its own is sent to many.
+    let to_many = matches!(send.to, Party::Firewall(_)) && send.packet.destination == Some(address);
+    if own || to_many || address.is_loopback() {
         return None;
     }
     let named = scenario

@@ -22,14 +22,19 @@ pub(super) fn kernel_reason(
     /// `RTN_UNICAST`: a route to somewhere else.
     const UNICAST: u8 = 1;
     let answer = answer?;
-    let grew = |names: &[&str]| {
-        answer
-            .counters
-            .iter()
-            .any(|(name, _)| names.contains(&&**name))
-    };
+    let grew = |names: &[&str]| grew(answer, names);
     let from_outside = matches!(probe.from, Origin::Wire(_));
-    // Routing comes before the hop limit is looked at, and the header before routing.
+    // The header is looked at first, then the route; the hop limit comes last.
+    if grew(&[
+        "IpExtInCsumErrors",
+        "IpExtInTruncatedPkts",
+        "Ip6InTruncatedPkts",
+    ]) {
+        return Some(KernelReason::BadHeader);
+    }
+    if from_outside && probe.packet.has_source_route() && !accepts_source_routes(lab) {
+        return Some(KernelReason::SourceRoute);
+    }
     match answer.route {
         RouteAnswer::Refused { code: EXDEV } => Some(KernelReason::ReversePathFilter),
         // Newer kernels (seen: 6.18) answer both with EINVAL; the filter has a counter of its own.
@@ -49,12 +54,25 @@ pub(super) fn kernel_reason(
         RouteAnswer::Route { kind: UNICAST, .. } if from_outside && probe.packet.ttl <= 1 => {
             Some(KernelReason::TimeToLive)
         }
-        RouteAnswer::NotAsked | RouteAnswer::Route { .. } | RouteAnswer::Refused { .. } => grew(&[
-            "IpInHdrErrors",
-            "Ip6InHdrErrors",
-            "IpExtInCsumErrors",
-            "IpExtInTruncatedPkts",
-        ])
-        .then_some(KernelReason::BadHeader),
+        RouteAnswer::NotAsked | RouteAnswer::Route { .. } | RouteAnswer::Refused { .. } => {
+            grew(&["IpInHdrErrors", "Ip6InHdrErrors"]).then_some(KernelReason::BadHeader)
+        }
     }
+}
+
+/// Whether the kernel holds a fragment and waits for others.
+pub(super) fn is_held(answer: Option<&KernelAnswer>) -> bool {
+    answer.is_some_and(|answer| grew(answer, &["IpReasmReqds", "Ip6ReasmReqds"]))
+}
+
+fn grew(answer: &KernelAnswer, names: &[&str]) -> bool {
+    let mut counters = answer.counters.iter();
+    counters.any(|(name, _)| names.contains(&&**name))
+}
+
+/// Whether the scenario lets IPv4 packets say their way: the kernel asks both `all` and the interface
+/// (`IN_DEV_SOURCE_ROUTE`, linux/inetdevice.h), and the lab has both switched off.
+fn accepts_source_routes(lab: &LabSpec) -> bool {
+    let mut settings = lab.sysctl.iter();
+    settings.any(|(name, value)| name == "net.ipv4.conf.all.accept_source_route" && value != "0")
 }

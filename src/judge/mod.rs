@@ -8,8 +8,10 @@ mod beside;
 mod compare;
 mod kernel;
 
+use std::collections::BTreeMap;
+
 use firedrill_harness::{
-    packet::{Relation, Seen, relate},
+    packet::{self, Relation, Seen, relate},
     protocol::{Control, Evidence, LabSpec, Loaded, Observed, Origin, Place, Probe, Reloaded},
 };
 
@@ -17,7 +19,7 @@ use self::{
     answer::{answer, answer_dropped, is_answered, may_reject},
     beside::Beside,
     compare::compare,
-    kernel::kernel_reason,
+    kernel::{is_held, kernel_reason},
 };
 use crate::{
     dialect::listing::Ruleset,
@@ -307,19 +309,23 @@ pub fn verdict(
         (None, None) => match kernel {
             Some(KernelReason::NoRoute) => unproven(Inconclusive::PathBroken(kernel)),
             Some(reason) => dropped_by_kernel(reason),
+            None if probe.packet.is_fragmentary() => unproven(Inconclusive::Held),
             None => unproven(Inconclusive::Vanished),
         },
     }
 }
 
 /// Whether the probe would have come out without the candidate, or was going to be stopped by the
-/// kernel for a reason that is a protection in itself. A drop on a path that does not work anyway
-/// proves nothing.
+/// kernel for a reason that is a protection in itself, or has arrived and waits for its other fragments. A
+/// drop on a path that does not work anyway proves nothing.
 fn path_works(probe: &Probe, control: &Control, lab: &LabSpec) -> Result<(), Inconclusive> {
     if !control.observed.barrier {
         return Err(Inconclusive::BarrierLost);
     }
     if arrival(probe, &control.observed, lab).is_some() {
+        return Ok(());
+    }
+    if probe.packet.is_fragmentary() && is_held(control.kernel.as_ref()) {
         return Ok(());
     }
     match kernel_reason(control.kernel.as_ref(), probe, lab) {
@@ -329,19 +335,28 @@ fn path_works(probe: &Probe, control: &Control, lab: &LabSpec) -> Result<(), Inc
             | KernelReason::MartianSource
             | KernelReason::ForwardingOff
             | KernelReason::TimeToLive
+            | KernelReason::SourceRoute
             | KernelReason::BadHeader,
         ) => Ok(()),
     }
 }
 
-/// Where the probe came out: on a wire it was not sent from, or behind the input hook.
+/// Where all of the probe came out: on a wire it was not sent from, or behind the input hook.
 fn arrival(probe: &Probe, observed: &Observed, lab: &LabSpec) -> Option<Arrival> {
-    observed.seen.iter().find_map(|sighting| {
-        let seen = Seen::parse(&sighting.packet.0)?;
-        if relate(&probe.packet, &seen) != Relation::Itself {
+    let mut found: BTreeMap<Place, Vec<Seen<'_>>> = BTreeMap::new();
+    for sighting in &observed.seen {
+        if let Some(seen) = Seen::parse(&sighting.packet.0)
+            && relate(&probe.packet, &seen) == Relation::Itself
+        {
+            found.entry(sighting.place).or_default().push(seen);
+        }
+    }
+    found.iter().find_map(|(place, sightings)| {
+        let first = sightings.first()?;
+        if !packet::is_complete(&probe.packet, sightings) {
             return None;
         }
-        let interface = match sighting.place {
+        let interface = match *place {
             Place::Wire(interface) => Some(
                 lab.interfaces
                     .get(interface)
@@ -351,13 +366,13 @@ fn arrival(probe: &Probe, observed: &Observed, lab: &LabSpec) -> Option<Arrival>
         };
         Some(Arrival {
             interface,
-            source: seen.source,
-            destination: seen.destination,
-            sport: seen.ports().map(|(sport, _)| sport),
-            dport: seen.ports().map(|(_, dport)| dport),
-            ttl: seen.ttl,
-            dscp: seen.traffic_class >> 2,
-            mss: seen.mss(),
+            source: first.source,
+            destination: first.destination,
+            sport: first.ports().map(|(sport, _)| sport),
+            dport: first.ports().map(|(_, dport)| dport),
+            ttl: first.ttl,
+            dscp: first.traffic_class >> 2,
+            mss: first.mss(),
         })
     })
 }

@@ -13,6 +13,7 @@ mod files;
 mod include;
 mod load;
 mod model;
+mod packet;
 mod problem;
 mod read;
 mod schema;

@@ -168,9 +168,10 @@ pub struct Send {
     pub from: Party,
     /// Who should receive.
     pub to: Party,
-    /// The sender's address (of the case's family).
+    /// The packet's source: the sender's address (of the case's family), unless the packet says another.
     pub source: IpAddr,
-    /// The receiver's address (of the case's family).
+    /// The packet's destination: the receiver's address (of the case's family), unless the packet says
+    /// another.
     pub destination: IpAddr,
     /// What is sent; as the packet that opened its connection would be, also in replies.
     pub packet: PacketSpec,
@@ -235,9 +236,13 @@ pub struct Location {
     pub column: usize,
 }
 
-/// The packet of a step, without its addresses.
+/// The packet of a step, between its ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketSpec {
+    /// The source address, if it is not the sender's.
+    pub source: Option<IpAddr>,
+    /// The destination address, if it is not the receiver's.
+    pub destination: Option<IpAddr>,
     /// IPv4 TTL or IPv6 hop limit; the usual value of the packet when not given.
     pub ttl: Option<u8>,
     /// The source port is one of our own, unique to the probe; the one in `transport` means nothing.
@@ -250,6 +255,10 @@ pub struct PacketSpec {
     pub cut: packet::Cut,
     /// What it carries.
     pub transport: packet::Transport,
+    /// Of an ICMP message: how many bytes follow its first eight.
+    pub icmp_size: Option<u16>,
+    /// The packet that an ICMP error quotes: from the error's receiver to its sender.
+    pub quote: Option<Box<PacketSpec>>,
 }
 
 /// The control bits of a TCP header (RFC 9293 section 3.1, RFC 3168 for ECE and CWR), as on the wire.
@@ -385,12 +394,16 @@ impl PacketSpec {
     #[must_use]
     pub fn new(transport: packet::Transport) -> Self {
         Self {
+            source: None,
+            destination: None,
             ttl: None,
             free_port: false,
             ether: packet::Ether::default(),
             ip: packet::Ip::default(),
             cut: packet::Cut::default(),
             transport,
+            icmp_size: None,
+            quote: None,
         }
     }
 

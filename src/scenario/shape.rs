@@ -5,6 +5,9 @@
 
 use std::sync::LazyLock;
 
+mod packet;
+
+pub(super) use self::packet::*;
 use super::words;
 use crate::dialect::{self, Dialect, Kind, layers};
 
@@ -46,7 +49,7 @@ pub(super) enum Need {
 pub(super) enum Shape {
     Text,
     Bool,
-    Number(u16, u16),
+    Number(u32, u32),
     /// A string or a number.
     Scalar,
     /// One of these words.
@@ -468,102 +471,6 @@ pub(super) static STEP: Object = Object {
             "expect",
             OUTCOME,
             "What the firewall should do with the packet.",
-        ),
-    ],
-    planned: &[],
-    spread: false,
-};
-
-/// `packet:`.
-pub(super) static PACKET: Object = Object {
-    name: "packet",
-    what: "the packet",
-    doc: "One packet, with exactly one transport header.",
-    keys: &[
-        either("tcp", Shape::Object(&TCP), "A TCP segment."),
-        either("udp", Shape::Object(&UDP), "A UDP datagram."),
-        either(
-            "icmp",
-            Shape::Object(&ICMP),
-            "An ICMP message, ICMPv6 between IPv6 addresses.",
-        ),
-        either(
-            "icmpv4",
-            Shape::Object(&ICMP),
-            "An ICMP message, IPv4 only.",
-        ),
-        either(
-            "icmpv6",
-            Shape::Object(&ICMP),
-            "An ICMPv6 message, IPv6 only.",
-        ),
-        optional(
-            "ttl",
-            Shape::Number(1, 255),
-            "Time to live (IPv4) or hop limit (IPv6).",
-        ),
-    ],
-    planned: &[
-        "sctp", "gre", "esp", "ah", "igmp", "mark", "dscp", "fragment", "payload",
-    ],
-    spread: false,
-};
-
-/// `tcp:`.
-pub(super) static TCP: Object = Object {
-    name: "tcp",
-    what: "the TCP header",
-    doc: "A TCP header.",
-    keys: &[
-        required("dport", PORT, "The destination port."),
-        optional("sport", PORT, "The source port; a free one when not given."),
-        optional(
-            "flags",
-            Shape::AnyOf(&[
-                Shape::Word(flags_or_none),
-                Shape::List(&Shape::Word(words::tcp_flags)),
-            ]),
-            "The control bits that are set, `[syn]` when not given; `none` for none.",
-        ),
-    ],
-    planned: &["options", "seq", "ack", "window"],
-    spread: false,
-};
-
-fn flags_or_none() -> Vec<&'static str> {
-    let mut words = words::tcp_flags();
-    words.push("none");
-    words
-}
-
-/// `udp:`.
-pub(super) static UDP: Object = Object {
-    name: "udp",
-    what: "the UDP header",
-    doc: "A UDP header.",
-    keys: &[
-        required("dport", PORT, "The destination port."),
-        optional("sport", PORT, "The source port; a free one when not given."),
-    ],
-    planned: &[],
-    spread: false,
-};
-
-/// `icmp:`, `icmpv4:`, `icmpv6:`.
-pub(super) static ICMP: Object = Object {
-    name: "icmp",
-    what: "the ICMP header",
-    doc: "An ICMP or ICMPv6 header.",
-    keys: &[
-        required(
-            "type",
-            Shape::AnyOf(&[Shape::Number(0, 255), Shape::Word(words::icmp_types)]),
-            "The type, by the name that nft(8) gives it or by number.",
-        ),
-        optional(
-            "code",
-            Shape::AnyOf(&[Shape::Number(0, 255), Shape::Word(words::icmp_codes)]),
-            "The code, 0 when not given; those of destination-unreachable also by name.",
         ),
     ],
     planned: &[],

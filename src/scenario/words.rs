@@ -88,6 +88,96 @@ const TCP_FLAGS: [(&str, u8); 8] = [
     ("cwr", 0x80),
 ];
 
+/// Differentiated services code points by the names of nft(8) (RFC 2474, RFC 2597, RFC 3246, RFC 8622).
+const DSCP: [(&str, u8); 23] = [
+    ("cs0", 0),
+    ("cs1", 8),
+    ("cs2", 16),
+    ("cs3", 24),
+    ("cs4", 32),
+    ("cs5", 40),
+    ("cs6", 48),
+    ("cs7", 56),
+    ("df", 0),
+    ("be", 0),
+    ("lephb", 1),
+    ("af11", 10),
+    ("af12", 12),
+    ("af13", 14),
+    ("af21", 18),
+    ("af22", 20),
+    ("af23", 22),
+    ("af31", 26),
+    ("af32", 28),
+    ("af33", 30),
+    ("af41", 34),
+    ("af42", 36),
+    ("ef", 46),
+];
+
+/// Congestion notification (RFC 3168 section 5).
+const ECN: [(&str, u8); 4] = [("not-ect", 0), ("ect1", 1), ("ect0", 2), ("ce", 3)];
+
+/// IPv4 options that need nothing more said (RFC 791, RFC 2113), as on the wire.
+const IP_OPTIONS: [(&str, &[u8]); 5] = [
+    ("end", &[0]),
+    ("nop", &[1]),
+    // Room for three addresses, the first to be written at octet 4.
+    (
+        "record-route",
+        &[7, 15, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ),
+    ("timestamp", &[68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ("router-alert", &[148, 4, 0, 0]),
+];
+
+/// IPv6 extension headers by the names of nft(8) (RFC 8200; RFC 6275 for `mh`).
+const EXTENSIONS: [(&str, u8); 4] = [
+    ("hop-by-hop", 0),
+    ("routing", 43),
+    ("destination", 60),
+    ("mobility", 135),
+];
+
+/// SCTP chunk types by the names of nft(8) (RFC 9260 section 3.2).
+const SCTP_CHUNKS: [(&str, u8); 17] = [
+    ("data", 0),
+    ("init", 1),
+    ("init-ack", 2),
+    ("sack", 3),
+    ("heartbeat", 4),
+    ("heartbeat-ack", 5),
+    ("abort", 6),
+    ("shutdown", 7),
+    ("shutdown-ack", 8),
+    ("error", 9),
+    ("cookie-echo", 10),
+    ("cookie-ack", 11),
+    ("ecne", 12),
+    ("cwr", 13),
+    ("shutdown-complete", 14),
+    ("asconf-ack", 128),
+    ("asconf", 193),
+];
+
+/// IGMP types by the names of nft(8) (RFC 2236, RFC 3376).
+const IGMP_TYPES: [(&str, u8); 5] = [
+    ("membership-query", 0x11),
+    ("membership-report-v1", 0x12),
+    ("membership-report-v2", 0x16),
+    ("leave-group", 0x17),
+    ("membership-report-v3", 0x22),
+];
+
+/// OSPF packet types (RFC 2328 section A.3.1).
+const OSPF_TYPES: [(&str, u8); 5] = [
+    ("hello", 1),
+    ("database-description", 2),
+    ("link-state-request", 3),
+    ("link-state-update", 4),
+    ("link-state-acknowledgment", 5),
+];
+
 /// Other names of reject kinds, as nft(8) writes them for `icmpv6` and `icmpx`.
 const REJECT_ALIASES: [(&str, RejectKind); 10] = [
     ("icmpv6-no-route", RejectKind::NetUnreachable),
@@ -199,6 +289,44 @@ pub(super) fn icmp_code(word: &str, family: Family) -> Option<u8> {
 /// The names of codes of "destination unreachable" in both families.
 pub(super) fn icmp_codes() -> Vec<&'static str> {
     names_of([&ICMP_CODES, &ICMPV6_CODES])
+}
+
+/// A vocabulary of numbers: what it knows, and all its words.
+macro_rules! vocabulary {
+    ($table:ident, $number:ident, $names:ident, $what:literal) => {
+        #[doc = concat!("The number of ", $what, ".")]
+        pub(super) fn $number(word: &str) -> Option<u8> {
+            number_of(&$table, word)
+        }
+
+        #[doc = concat!("The names of ", $what, ".")]
+        pub(super) fn $names() -> Vec<&'static str> {
+            $table.iter().map(|(name, _)| *name).collect()
+        }
+    };
+}
+
+vocabulary!(DSCP, dscp, dscp_names, "a code point");
+vocabulary!(ECN, ecn, ecn_names, "a congestion notification");
+vocabulary!(
+    EXTENSIONS,
+    extension,
+    extension_names,
+    "an extension header"
+);
+vocabulary!(SCTP_CHUNKS, sctp_chunk, sctp_chunks, "an SCTP chunk");
+vocabulary!(IGMP_TYPES, igmp_type, igmp_types, "an IGMP type");
+vocabulary!(OSPF_TYPES, ospf_type, ospf_types, "an OSPF type");
+
+/// The bytes of an IPv4 option that needs nothing more said.
+pub(super) fn ip_option(word: &str) -> Option<&'static [u8]> {
+    let (_, bytes) = IP_OPTIONS.iter().find(|(name, _)| *name == word)?;
+    Some(bytes)
+}
+
+/// The names of those IPv4 options.
+pub(super) fn ip_options() -> Vec<&'static str> {
+    IP_OPTIONS.iter().map(|(name, _)| *name).collect()
 }
 
 /// The bit of a TCP flag.

@@ -198,6 +198,7 @@ impl Report {
 #[derive(Debug, Clone)]
 pub struct Lab {
     candidate: String,
+    file: String,
     firewall: String,
     hosts: String,
     tests: String,
@@ -207,10 +208,17 @@ impl Lab {
     pub fn new(candidate: &str) -> Self {
         Self {
             candidate: candidate.to_owned(),
+            file: "candidate.nft".to_owned(),
             firewall: String::new(),
             hosts: String::new(),
             tests: String::new(),
         }
+    }
+
+    /// The name of the candidate's file.
+    pub fn named(mut self, file: &str) -> Self {
+        file.clone_into(&mut self.file);
+        self
     }
 
     /// A further key of the firewall.
@@ -233,13 +241,14 @@ impl Lab {
 
     pub fn yaml(&self) -> String {
         let Self {
+            file,
             firewall,
             hosts,
             tests,
             ..
         } = self;
         format!(
-            "firewall:\n  nftables: candidate.nft\n  interfaces:\n    \
+            "firewall:\n  nftables: {file}\n  interfaces:\n    \
              eth0: [192.0.2.1/24, \"2001:db8:1::1/64\"]\n    \
              eth1: [10.0.0.1/24, \"fd00:1::1/64\"]\n{firewall}\
              hosts:\n  \
@@ -253,7 +262,7 @@ impl Lab {
     pub fn folder(&self) -> Folder {
         let folder = Folder::new();
         folder.write("lab.yaml", self.yaml());
-        folder.write("candidate.nft", &self.candidate);
+        folder.write(&self.file, &self.candidate);
         folder
     }
 

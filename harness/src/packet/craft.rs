@@ -1,8 +1,9 @@
 //! From a [`Packet`] to its bytes, IP header first.
 
 use super::{
-    Packet, fragments,
+    Packet, Transport, fragments,
     ip::{self, body},
+    other,
     transport::transport,
 };
 
@@ -10,8 +11,14 @@ use super::{
 /// packet says otherwise.
 #[must_use]
 pub fn craft(packet: &Packet) -> Vec<u8> {
-    let body = body(packet, &transport(packet));
-    let mut bytes = ip::assemble(packet, &body, packet.ip.fragment.as_ref());
+    let mut bytes = match &packet.transport {
+        Transport::Arp(header) => other::arp(packet, header),
+        Transport::Bytes(bytes) => bytes.0.clone(),
+        _ => {
+            let body = body(packet, &transport(packet));
+            ip::assemble(packet, &body, packet.ip.fragment.as_ref())
+        }
+    };
     if let Some(length) = packet.cut.truncate {
         bytes.truncate(usize::from(length));
     }
@@ -36,7 +43,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::packet::{Icmp, Tcp, Transport, Udp};
+    use crate::packet::{Icmp, Tcp, Udp};
 
     fn addresses(family: u8) -> (IpAddr, IpAddr) {
         let (source, destination) = match family {

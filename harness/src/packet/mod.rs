@@ -10,6 +10,7 @@ mod fragments;
 mod icmp;
 mod ip;
 mod model;
+mod other;
 mod relation;
 mod seen;
 mod transport;
@@ -17,10 +18,11 @@ mod turn;
 
 pub use self::{
     craft::{craft, pieces},
+    fragments::is_complete,
     icmp::{is_icmp_error, is_neighbour_discovery},
     model::{
-        Checksum, Cut, Ether, Extension, Fragment, Icmp, Ip, Packet, Payload, Pieces, Tcp,
-        Transport, Udp, VlanTag, tcp_flag,
+        Ah, Arp, Checksum, Chunk, Cut, Esp, Ether, Extension, Fragment, Gre, Icmp, Igmp, Ip, Ospf,
+        Packet, Payload, Pieces, Sctp, Tcp, Transport, Udp, UdpLite, VlanTag, Vrrp, tcp_flag,
     },
     relation::{Answer, Relation, relate, relate_traced},
     seen::{Seen, SeenFragment, protocol},

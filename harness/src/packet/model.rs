@@ -1,10 +1,10 @@
 //! A packet to craft, layer by layer. What is left out has its usual value, and is left out of the JSON.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{protocol, seen::is_extension};
+use super::{Seen, protocol, seen::is_extension};
 use crate::bytes::Bytes;
 
 /// Marks our payloads, in front of the cookie.
@@ -52,9 +52,6 @@ pub struct Ether {
     /// Tags beyond those of the interface itself, the outermost first.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub vlan: Vec<VlanTag>,
-    /// EtherType; that of the packet when not given.
-    #[serde(default, skip_serializing_if = "is_usual")]
-    pub ethertype: Option<u16>,
 }
 
 /// A VLAN tag (IEEE 802.1Q clause 9).
@@ -201,6 +198,27 @@ pub enum Transport {
     Udp(Udp),
     /// ICMP (RFC 792) over IPv4, ICMPv6 (RFC 4443) over IPv6.
     Icmp(Icmp),
+    /// UDP-Lite (RFC 3828).
+    UdpLite(UdpLite),
+    /// SCTP (RFC 9260).
+    Sctp(Sctp),
+    /// IGMP (RFC 2236), IPv4 only.
+    Igmp(Igmp),
+    /// Generic routing encapsulation (RFC 2784, RFC 2890).
+    Gre(Gre),
+    /// Encapsulating security payload (RFC 4303).
+    Esp(Esp),
+    /// Authentication header (RFC 4302).
+    Ah(Ah),
+    /// OSPF version 2 (RFC 2328) over IPv4, version 3 (RFC 5340) over IPv6.
+    Ospf(Ospf),
+    /// VRRP version 2 (RFC 3768) or 3 (RFC 9568).
+    Vrrp(Vrrp),
+    /// Address resolution (RFC 826): no IP packet at all. The packet's source and destination are the
+    /// sender's and the target's protocol address.
+    Arp(Arp),
+    /// The whole packet from its IP header on, as it is; the packet's other fields say what is in it.
+    Bytes(Bytes),
     /// Any other protocol, by number.
     Other {
         /// The protocol's number.
@@ -286,6 +304,161 @@ pub struct Icmp {
     pub checksum: Option<Checksum>,
 }
 
+/// A UDP-Lite datagram (RFC 3828 section 3.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UdpLite {
+    /// Source port.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+    /// How many bytes the checksum covers, from the header on; 0, which is all of them, when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub coverage: u16,
+    /// The checksum; the true one when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub checksum: Option<Checksum>,
+    /// The data.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub payload: Payload,
+}
+
+/// An SCTP packet (RFC 9260 section 3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sctp {
+    /// Source port.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+    /// Verification tag; 0 when not given, as an INIT has it.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub tag: u32,
+    /// The CRC32c; the true one when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub checksum: Option<Checksum>,
+    /// The chunks; one INIT when there is none.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub chunks: Vec<Chunk>,
+}
+
+/// A chunk of an SCTP packet (RFC 9260 section 3.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Type.
+    pub kind: u8,
+    /// Flags; those of an unfragmented message in DATA, none in others, when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub flags: Option<u8>,
+    /// What follows the length; what INIT and DATA must have, or nothing, when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub value: Option<Bytes>,
+}
+
+/// An IGMP message (RFC 2236 section 2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Igmp {
+    /// Type.
+    pub kind: u8,
+    /// Maximum response time, in tenths of a second.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub max_response: u8,
+    /// Group address.
+    pub group: Ipv4Addr,
+    /// The checksum; the true one when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub checksum: Option<Checksum>,
+}
+
+/// A GRE header (RFC 2784, RFC 2890).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gre {
+    /// EtherType of what it carries.
+    pub protocol: u16,
+    /// Version, 0 to 7.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub version: u8,
+    /// Key.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub key: Option<u32>,
+    /// Sequence number.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub sequence: Option<u32>,
+    /// What it carries.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub payload: Payload,
+}
+
+/// An ESP header (RFC 4303 section 2).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Esp {
+    /// Security parameters index.
+    pub spi: u32,
+    /// Sequence number.
+    pub sequence: u32,
+    /// What is encrypted.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub payload: Payload,
+}
+
+/// An authentication header (RFC 4302 section 2).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ah {
+    /// Protocol number of what follows.
+    pub next_header: u8,
+    /// Reserved field.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub reserved: u16,
+    /// Security parameters index.
+    pub spi: u32,
+    /// Sequence number.
+    pub sequence: u32,
+    /// What follows the header, behind an integrity check value of twelve zeroes.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub payload: Payload,
+}
+
+/// An OSPF packet (RFC 2328 section A.3.1, RFC 5340 section A.3.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ospf {
+    /// Type, 1 for a hello.
+    pub kind: u8,
+    /// Router ID.
+    pub router: Ipv4Addr,
+    /// Area ID.
+    pub area: Ipv4Addr,
+    /// What follows the header.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub payload: Payload,
+}
+
+/// A VRRP advertisement (RFC 3768 section 5.1, RFC 9568 section 5.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vrrp {
+    /// Version, 2 or 3.
+    pub version: u8,
+    /// Virtual router identifier.
+    pub router: u8,
+    /// Priority.
+    pub priority: u8,
+    /// Advertisement interval: seconds in version 2, hundredths of a second in version 3.
+    pub interval: u16,
+    /// The addresses of the virtual router.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub addresses: Vec<IpAddr>,
+}
+
+/// An ARP message (RFC 826) for Ethernet and IPv4.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arp {
+    /// Operation: 1 asks, 2 answers.
+    pub operation: u16,
+    /// Sender's hardware address; that of the frame when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub sender: Option<[u8; 6]>,
+    /// Target's hardware address; unknown (zero) when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub target: Option<[u8; 6]>,
+}
+
 /// TCP control bits (RFC 9293 section 3.1).
 pub mod tcp_flag {
     /// No more data from the sender.
@@ -336,6 +509,19 @@ impl Packet {
             (Transport::Udp(_), _) => protocol::UDP,
             (Transport::Icmp(_), IpAddr::V4(_)) => protocol::ICMP,
             (Transport::Icmp(_), IpAddr::V6(_)) => protocol::ICMPV6,
+            (Transport::UdpLite(_), _) => protocol::UDP_LITE,
+            (Transport::Sctp(_), _) => protocol::SCTP,
+            (Transport::Igmp(_), _) => protocol::IGMP,
+            (Transport::Gre(_), _) => protocol::GRE,
+            (Transport::Esp(_), _) => protocol::ESP,
+            (Transport::Ah(_), _) => protocol::AH,
+            (Transport::Ospf(_), _) => protocol::OSPF,
+            (Transport::Vrrp(_), _) => protocol::VRRP,
+            // No packet has this number: there is no IP header.
+            (Transport::Arp(_), _) => protocol::RESERVED,
+            (Transport::Bytes(bytes), _) => {
+                Seen::parse(&bytes.0).map_or(protocol::RESERVED, |seen| seen.protocol)
+            }
             (Transport::Other { protocol, .. }, _) => *protocol,
         }
     }
@@ -344,11 +530,46 @@ impl Packet {
     #[must_use]
     pub fn ports(&self) -> Option<(u16, u16)> {
         match &self.transport {
-            Transport::Tcp(Tcp { sport, dport, .. }) | Transport::Udp(Udp { sport, dport, .. }) => {
-                Some((*sport, *dport))
-            }
-            Transport::Icmp(_) | Transport::Other { .. } => None,
+            Transport::Tcp(Tcp { sport, dport, .. })
+            | Transport::Udp(Udp { sport, dport, .. })
+            | Transport::UdpLite(UdpLite { sport, dport, .. })
+            | Transport::Sctp(Sctp { sport, dport, .. }) => Some((*sport, *dport)),
+            Transport::Bytes(bytes) => Seen::parse(&bytes.0)?.ports(),
+            Transport::Icmp(_)
+            | Transport::Igmp(_)
+            | Transport::Gre(_)
+            | Transport::Esp(_)
+            | Transport::Ah(_)
+            | Transport::Ospf(_)
+            | Transport::Vrrp(_)
+            | Transport::Arp(_)
+            | Transport::Other { .. } => None,
         }
+    }
+
+    /// Whether it is a fragment, or sent in fragments.
+    #[must_use]
+    pub fn is_fragmentary(&self) -> bool {
+        self.ip.fragment.is_some() || self.cut.pieces.is_some()
+    }
+
+    /// Whether an IPv4 option says by which way it wants to be routed (RFC 791 section 3.1).
+    #[must_use]
+    pub fn has_source_route(&self) -> bool {
+        const LOOSE: u8 = 131;
+        const STRICT: u8 = 137;
+        let mut rest = &self.ip.options.0[..];
+        while let [kind, behind @ ..] = rest {
+            let length = match (kind, behind) {
+                (&(LOOSE | STRICT), _) => return self.source.is_ipv4(),
+                (0, _) => return false,
+                (1, _) => 1,
+                (_, [length @ (2..), ..]) => usize::from(*length),
+                (_, _) => return false,
+            };
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        false
     }
 
     /// The cookie with its mark, as it stands at the start of payloads.
@@ -364,8 +585,20 @@ impl Transport {
     /// Sets the source port, if it has one.
     pub fn set_sport(&mut self, port: u16) {
         match self {
-            Self::Tcp(Tcp { sport, .. }) | Self::Udp(Udp { sport, .. }) => *sport = port,
-            Self::Icmp(_) | Self::Other { .. } => {}
+            Self::Tcp(Tcp { sport, .. })
+            | Self::Udp(Udp { sport, .. })
+            | Self::UdpLite(UdpLite { sport, .. })
+            | Self::Sctp(Sctp { sport, .. }) => *sport = port,
+            Self::Icmp(_)
+            | Self::Igmp(_)
+            | Self::Gre(_)
+            | Self::Esp(_)
+            | Self::Ah(_)
+            | Self::Ospf(_)
+            | Self::Vrrp(_)
+            | Self::Arp(_)
+            | Self::Bytes(_)
+            | Self::Other { .. } => {}
         }
     }
 }

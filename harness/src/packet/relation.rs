@@ -1,7 +1,8 @@
 //! How a packet that was seen relates to a probe.
 
 use super::{
-    Packet, Payload, Seen, Transport, craft, model::MAGIC, protocol, seen::is_extension, tcp_flag,
+    Ah, Esp, Gre, Ospf, Packet, Payload, Sctp, Seen, Transport, UdpLite, craft, model::MAGIC,
+    protocol, seen::is_extension, tcp_flag,
 };
 
 /// What a seen packet is to a probe.
@@ -67,8 +68,24 @@ pub fn relate(probe: &Packet, seen: &Seen<'_>) -> Relation {
 /// As [`relate`], for the first bytes of a packet as the kernel's trace shows them.
 #[must_use]
 pub fn relate_traced(probe: &Packet, bytes: &[u8]) -> Relation {
+    if let (Some(version), Some(first)) = (probe.ip.version, bytes.first())
+        && *first >> 4 == version
+    {
+        // The lie is part of the probe, and everything else is where it would be without it.
+        let truth = if probe.source.is_ipv6() { 6 } else { 4 };
+        let mut bytes = bytes.to_vec();
+        bytes[0] = truth << 4 | (first & 0x0f);
+        return relate_headers(probe, &bytes);
+    }
+    relate_headers(probe, bytes)
+}
+
+fn relate_headers(probe: &Packet, bytes: &[u8]) -> Relation {
     match Seen::parse_traced(bytes, probe.protocol()) {
         Some(seen) => relate(probe, &seen),
+        // Of a later IPv6 fragment it shows the first 20 bytes only, because the kernel takes it for a
+        // packet without a network header (`ipv6_find_hdr` leaves the offset at zero).
+        None if same_identity(probe, bytes) => Relation::Itself,
         None => Relation::Unrelated,
     }
 }
@@ -83,7 +100,9 @@ impl Packet {
 
     /// Whether the IP header has the cookie as identification or flow label.
     fn shows_identity(&self) -> bool {
-        if self.source.is_ipv6() {
+        if let Transport::Arp(_) | Transport::Bytes(_) = self.transport {
+            false
+        } else if self.source.is_ipv6() {
             self.ip.flow_label.is_none()
         } else {
             self.ip.id.is_none()
@@ -95,8 +114,16 @@ impl Packet {
         match &self.transport {
             Transport::Tcp(tcp) => has_mark(&tcp.payload, false),
             Transport::Udp(udp) => has_mark(&udp.payload, true),
-            Transport::Other { payload, .. } => has_mark(payload, true),
+            Transport::UdpLite(UdpLite { payload, .. })
+            | Transport::Gre(Gre { payload, .. })
+            | Transport::Esp(Esp { payload, .. })
+            | Transport::Ah(Ah { payload, .. })
+            | Transport::Ospf(Ospf { payload, .. })
+            | Transport::Other { payload, .. } => has_mark(payload, true),
             Transport::Icmp(icmp) => icmp.data.is_none(),
+            Transport::Igmp(_) | Transport::Vrrp(_) => true,
+            Transport::Sctp(sctp) => sctp.chunks.iter().any(|chunk| chunk.value.is_none()),
+            Transport::Arp(_) | Transport::Bytes(_) => false,
         }
     }
 
@@ -104,7 +131,23 @@ impl Packet {
     fn sequence(&self) -> Option<usize> {
         match &self.transport {
             Transport::Tcp(tcp) => tcp.seq.is_none().then_some(4),
-            Transport::Udp(_) | Transport::Icmp(_) | Transport::Other { .. } => None,
+            // The initiate tag of an INIT, or the transmission sequence number of DATA.
+            Transport::Sctp(sctp) => match sctp.chunks.first() {
+                None => Some(16),
+                Some(chunk) => (chunk.kind <= 2 && chunk.value.is_none()).then_some(16),
+            },
+            Transport::Udp(_)
+            | Transport::UdpLite(_)
+            | Transport::Icmp(_)
+            | Transport::Igmp(_)
+            | Transport::Gre(_)
+            | Transport::Esp(_)
+            | Transport::Ah(_)
+            | Transport::Ospf(_)
+            | Transport::Vrrp(_)
+            | Transport::Arp(_)
+            | Transport::Bytes(_)
+            | Transport::Other { .. } => None,
         }
     }
 }
@@ -197,7 +240,8 @@ fn same_content(probe: &Packet, seen: &Seen<'_>) -> bool {
 fn translated(protocol: u8) -> &'static [usize] {
     match protocol {
         protocol::TCP => &[0, 1, 2, 3, 16, 17],
-        protocol::UDP => &[0, 1, 2, 3, 6, 7],
+        protocol::UDP | protocol::UDP_LITE => &[0, 1, 2, 3, 6, 7],
+        protocol::SCTP => &[0, 1, 2, 3, 8, 9, 10, 11],
         protocol::ICMP | protocol::ICMPV6 => &[2, 3, 4, 5],
         _ => &[],
     }
@@ -259,7 +303,23 @@ fn is_reverse(probe: &Packet, seen: &Seen<'_>) -> bool {
                 && seen.icmp().is_some_and(|(kind, _)| kind == reply.1)
                 && (icmp.data.is_some() || mark_in(seen.payload) == Some(probe.cookie))
         }
-        Transport::Other { .. } => probe.source != probe.destination,
+        Transport::UdpLite(UdpLite { sport, dport, .. })
+        | Transport::Sctp(Sctp { sport, dport, .. }) => {
+            seen.ports() == Some((*dport, *sport))
+                && (probe.source != probe.destination || sport != dport)
+        }
+        Transport::Igmp(_)
+        | Transport::Gre(_)
+        | Transport::Esp(_)
+        | Transport::Ah(_)
+        | Transport::Ospf(_)
+        | Transport::Vrrp(_)
+        | Transport::Arp(_)
+        | Transport::Other { .. } => probe.source != probe.destination,
+        Transport::Bytes(_) => {
+            let swapped = probe.ports().map(|(sport, dport)| (dport, sport));
+            seen.ports() == swapped && !same_content(probe, seen)
+        }
     }
 }
 
@@ -393,5 +453,69 @@ mod tests {
             relation(&probe, &error),
             Relation::Answer(Answer::IcmpError { kind, code })
         );
+    }
+
+    /// A place for the cookie that a rule or the scenario has written over is not missed.
+    #[rstest]
+    fn any_place_that_is_left_recognises_the_probe(#[values(V4, V6)] ends: (&str, &str)) {
+        let probe = packet(ends, 0xfd00_0001, syn());
+        let mut seen = probe.clone();
+        seen.transport = tcp(1, 2, tcp_flag::SYN);
+        if let Transport::Tcp(tcp) = &mut seen.transport {
+            tcp.seq = Some(7);
+        }
+        assert_eq!(relation(&probe, &craft(&seen)), Relation::Itself);
+        let mut seen = probe.clone();
+        seen.ip.id = Some(9);
+        seen.ip.flow_label = Some(9);
+        assert_eq!(relation(&probe, &craft(&seen)), Relation::Itself);
+    }
+
+    /// An answer may repeat everything: its payload, its sequence number, its flow label.
+    #[rstest]
+    fn what_has_the_ends_swapped_is_an_answer_whatever_it_repeats(
+        #[values(V4, V6)] ends: (&str, &str),
+    ) {
+        for (there, back) in [
+            (udp(40_000, 53), udp(53, 40_000)),
+            (syn(), tcp(443, 40_000, tcp_flag::SYN | tcp_flag::ACK)),
+        ] {
+            let probe = packet(ends, 0xfd00_0001, there);
+            let answer = craft(&packet((ends.1, ends.0), 0xfd00_0001, back));
+            assert_eq!(relation(&probe, &answer), Relation::Answer(Answer::Other));
+        }
+    }
+
+    #[rstest]
+    fn a_reset_with_the_probe_s_flow_label_is_not_the_probe(#[values(V4, V6)] ends: (&str, &str)) {
+        let probe = packet(ends, 0xfd00_0001, syn());
+        let mut reset = packet(
+            (ends.1, "192.0.2.99"),
+            0xfd00_0001,
+            tcp(443, 1, tcp_flag::RST),
+        );
+        if ends == V6 {
+            reset.destination = "2001:db8::99".parse().unwrap();
+        }
+        assert_eq!(relation(&probe, &craft(&reset)), Relation::Unrelated);
+    }
+
+    /// A probe without a place for its cookie is compared as a whole.
+    #[rstest]
+    fn a_probe_without_a_mark_is_recognised_by_its_content(#[values(V4, V6)] ends: (&str, &str)) {
+        let bare = |seq: u32, dport: u16| {
+            let mut bare = packet(ends, 0xfd00_0001, tcp(40_000, dport, tcp_flag::SYN));
+            bare.ip.id = Some(7);
+            bare.ip.flow_label = Some(7);
+            if let Transport::Tcp(tcp) = &mut bare.transport {
+                tcp.seq = Some(seq);
+            }
+            bare
+        };
+        let probe = bare(1, 80);
+        assert!(!probe.is_marked());
+        let translated = craft(&bare(1, 8080));
+        assert_eq!(relation(&probe, &translated), Relation::Itself);
+        assert_eq!(relation(&probe, &craft(&bare(2, 80))), Relation::Unrelated);
     }
 }

@@ -10,6 +10,8 @@ pub mod protocol {
     pub const HOP_BY_HOP: u8 = 0;
     /// ICMP, RFC 792.
     pub const ICMP: u8 = 1;
+    /// IGMP, RFC 2236.
+    pub const IGMP: u8 = 2;
     /// TCP, RFC 9293.
     pub const TCP: u8 = 6;
     /// UDP, RFC 768.
@@ -18,10 +20,26 @@ pub mod protocol {
     pub const ROUTING: u8 = 43;
     /// IPv6 fragment header, RFC 8200.
     pub const FRAGMENT: u8 = 44;
+    /// GRE, RFC 2784.
+    pub const GRE: u8 = 47;
+    /// ESP, RFC 4303.
+    pub const ESP: u8 = 50;
+    /// AH, RFC 4302.
+    pub const AH: u8 = 51;
     /// ICMPv6, RFC 4443.
     pub const ICMPV6: u8 = 58;
     /// IPv6 destination options, RFC 8200.
     pub const DESTINATION_OPTIONS: u8 = 60;
+    /// OSPF, RFC 2328.
+    pub const OSPF: u8 = 89;
+    /// VRRP, RFC 9568.
+    pub const VRRP: u8 = 112;
+    /// SCTP, RFC 9260.
+    pub const SCTP: u8 = 132;
+    /// UDP-Lite, RFC 3828.
+    pub const UDP_LITE: u8 = 136;
+    /// Reserved: no packet has it.
+    pub const RESERVED: u8 = 255;
 }
 
 const IPV4_HEADER: usize = 20;
@@ -191,9 +209,10 @@ impl<'a> Seen<'a> {
     #[must_use]
     pub fn ports(&self) -> Option<(u16, u16)> {
         match (self.protocol, self.transport()?) {
-            (protocol::TCP | protocol::UDP, [a, b, c, d, ..]) => {
-                Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d])))
-            }
+            (
+                protocol::TCP | protocol::UDP | protocol::UDP_LITE | protocol::SCTP,
+                [a, b, c, d, ..],
+            ) => Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]))),
             _ => None,
         }
     }

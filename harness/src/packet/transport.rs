@@ -10,7 +10,7 @@ use super::{
     Checksum, Icmp, Packet, Tcp, Transport, Udp,
     icmp::parts,
     ip::{Ends, length},
-    tcp_flag,
+    other, tcp_flag,
 };
 
 const TCP_HEADER: usize = 20;
@@ -28,7 +28,17 @@ pub(super) fn transport(packet: &Packet) -> Vec<u8> {
         Transport::Tcp(header) => tcp(packet, header),
         Transport::Udp(header) => udp(packet, header),
         Transport::Icmp(header) => icmp(packet, header),
+        Transport::UdpLite(header) => other::udp_lite(packet, header),
+        Transport::Sctp(header) => other::sctp(packet, header),
+        Transport::Igmp(header) => other::igmp(packet, header),
+        Transport::Gre(header) => other::gre(packet, header),
+        Transport::Esp(header) => other::esp(packet, header),
+        Transport::Ah(header) => other::ah(packet, header),
+        Transport::Ospf(header) => other::ospf(packet, header),
+        Transport::Vrrp(header) => other::vrrp(packet, header),
         Transport::Other { payload, .. } => payload.bytes(packet.cookie, &mark),
+        // They are whole packets: see `craft`.
+        Transport::Arp(_) | Transport::Bytes(_) => Vec::new(),
     }
 }
 

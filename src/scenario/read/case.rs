@@ -1,12 +1,12 @@
 //! Test to cases: one per packet and address family, each with a name of its own.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
-use firedrill_harness::packet::Transport;
+use firedrill_harness::packet::{Transport, pieces};
 
 use super::{
     super::{
-        Action, Case, Family, Send, Step,
+        Action, Case, Family, PacketSpec, Party, Send, Step,
         source::Span,
         words::{family_name, quote},
     },
@@ -17,6 +17,8 @@ use super::{
     tests::TestDraft,
 };
 
+/// What the lab's links carry, in bytes: the MTU of Ethernet.
+const LINK_MTU: usize = 1500;
 /// Most cases of one scenario.
 const MAX_CASES: usize = 100_000;
 
@@ -92,6 +94,11 @@ impl Reader<'_> {
                 continue;
             };
             let text = test.text(probe);
+            let source = packet.source.unwrap_or(source);
+            let destination = packet.destination.unwrap_or(destination);
+            if !self.fits_the_link(&packet, probe, source, destination) {
+                return;
+            }
             let send = Send {
                 from: test.ends.from,
                 to: test.ends.to,
@@ -117,6 +124,29 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether the links of the lab carry every piece of a packet.
+    fn fits_the_link(
+        &mut self,
+        packet: &PacketSpec,
+        probe: &Probe,
+        source: IpAddr,
+        destination: IpAddr,
+    ) -> bool {
+        let pieces = pieces(&packet.between(source, destination, 1, 1));
+        let longest = pieces.iter().map(Vec::len).max().unwrap_or_default();
+        if longest > LINK_MTU {
+            let message = format!(
+                "this packet has {longest} bytes, and the links of the lab carry {LINK_MTU}"
+            );
+            self.problem(probe.at, message)
+                .help("cut it with `fragments`".to_owned());
+        }
+        if pieces.is_empty() {
+            self.problem(probe.at, "none of the fragments that are to be sent exists");
+        }
+        (1..=LINK_MTU).contains(&longest)
+    }
+
     /// Every packet in every family that it is sent in; `None` when one would be sent in none.
     fn sent<'t>(&mut self, test: &'t TestDraft) -> Option<Vec<Sent<'t>>> {
         let mut families = test.ends.families.clone();
@@ -137,6 +167,17 @@ impl Reader<'_> {
         }
         let mut sent = Vec::new();
         for probe in &test.probes {
+            if let (Party::Firewall(_), Some((at, field))) =
+                (test.ends.from, probe.not_from_firewall)
+            {
+                let message = format!(
+                    "{} cannot be said of a packet that the firewall itself sends",
+                    quote(field)
+                );
+                self.problem(at, message)
+                    .label("its kernel writes this part");
+                return None;
+            }
             let exists = |family: &Family| probe.in_family(*family).is_some();
             let mine: Vec<Family> = families.iter().copied().filter(exists).collect();
             if mine.is_empty() {

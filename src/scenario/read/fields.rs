@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{
     super::{
-        shape::{Need, Object},
+        shape::{Need, Object, Shape},
         source::Span,
         tree::{Entry, Kind, Node, Word},
         words::{self, quote},
@@ -79,6 +79,20 @@ impl<'n> Fields<'n> {
         asked::note(self.object.name, name);
         let entry = self.entries.iter().find(|entry| entry.key.text == name)?;
         Some(Value::of(entry))
+    }
+
+    /// What the value of a key looks like.
+    pub(super) fn shape(&self, name: &str) -> Option<&'static Shape> {
+        self.object.key(name).map(|key| &key.shape)
+    }
+
+    /// The keys that are there with their values, in the order of the table.
+    pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, Value<'n>)> {
+        let entries = self.entries;
+        self.object.names().filter_map(move |name| {
+            let entry = entries.iter().find(|entry| entry.key.text == name)?;
+            Some((name, Value::of(entry)))
+        })
     }
 }
 

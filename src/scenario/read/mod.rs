@@ -51,6 +51,7 @@ pub(super) fn scenario(
         sources,
         problems: Vec::new(),
         incomplete: about.incomplete,
+        quotes: 0,
     };
     match reader.scenario(root, about) {
         Some(scenario) if reader.problems.is_empty() => Ok(scenario),
@@ -62,6 +63,8 @@ struct Reader<'s> {
     sources: &'s Sources,
     problems: Vec<Draft>,
     incomplete: bool,
+    /// How deep in packets that quote each other.
+    quotes: usize,
 }
 
 impl Reader<'_> {

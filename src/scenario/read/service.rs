@@ -33,6 +33,12 @@ pub(super) struct Probe {
     pub(super) packet: PacketSpec,
     /// The type and code of an ICMP message.
     pub(super) icmp: Option<Icmp>,
+    /// What an ICMP error quotes.
+    pub(super) quote: Option<Box<Probe>>,
+    /// The one family in which it exists, and what says so.
+    pub(super) only: Option<(Family, Span)>,
+    /// A field that the kernel of the firewall writes itself, and where it stands.
+    pub(super) not_from_firewall: Option<(Span, &'static str)>,
 }
 
 impl Probe {
@@ -43,6 +49,9 @@ impl Probe {
             at,
             packet,
             icmp: None,
+            quote: None,
+            only: None,
+            not_from_firewall: None,
         }
     }
 
@@ -56,7 +65,13 @@ impl Probe {
 
     /// The packet in this family, if it exists there.
     pub(super) fn in_family(&self, family: Family) -> Option<PacketSpec> {
+        if self.only.is_some_and(|(only, _)| only != family) {
+            return None;
+        }
         let mut packet = self.packet.clone();
+        if let Some(quote) = &self.quote {
+            packet.quote = Some(Box::new(quote.in_family(family)?));
+        }
         if let (Some(numbers), Transport::Icmp(icmp)) = (&self.icmp, &mut packet.transport) {
             (icmp.kind, icmp.code) = numbers.numbers(family)?;
         }

@@ -920,8 +920,8 @@ impl SendDraft {
         Some(Send {
             from,
             to,
-            source: world.address(from, family)?,
-            destination: world.address(to, family)?,
+            source: packet.source.or_else(|| world.address(from, family))?,
+            destination: packet.destination.or_else(|| world.address(to, family))?,
             packet,
             connection: None,
             repeat: self.repeat,

@@ -46,15 +46,36 @@ fn objects() -> Vec<&'static Object> {
     found
 }
 
+/// The packets of the guide's tables: every header at least once.
+fn packets_of_the_guide() -> Vec<String> {
+    let guide = include_str!("../../../docs/guide/packets.md");
+    let (_, tables) = guide
+        .split_once("## Every field")
+        .expect("the guide has tables of fields");
+    let rows = tables.lines().filter(|line| line.starts_with("| `"));
+    let packets = rows.filter_map(|row| row.split('`').find(|cell| cell.starts_with("{ ")));
+    packets.map(str::to_owned).collect()
+}
+
 #[test]
 fn every_key_of_the_tables_is_read_and_no_other() {
     let _ = asked::take();
-    good(&with_tests(&[
-        "{ from: internet, to: firewall, packet: { tcp: { dport: 80 } }, expect: { accept: {} } }",
-        "{ from: internet, to: firewall, packet: { udp: { dport: 80 } }, expect: { drop: {} } }",
-        "{ from: internet, to: firewall, packet: { icmp: { type: echo-request } }, expect: { reject: {} } }",
-        "{ steps: [ { from: internet, to: firewall, service: tcp/81, expect: { drop: { log: { prefix: x } } } }, { reply: ack, expect: accept }, { wait: 1s }, { reload: web.nft, meanwhile: { internet -> firewall tcp/82: drop } }, { from: internet, to: firewall, packet: { tcp: { dport: 83 } }, repeat: { count: 2 }, expect: drop } ] }",
-    ]));
+    let packets = packets_of_the_guide();
+    assert!(packets.len() > 80, "the guide has tables of packets");
+    let tests: Vec<String> = (0..)
+        .zip(&packets)
+        .map(|(number, packet)| {
+            format!("{{ name: {number}, from: internet, to: firewall, packet: {packet}, expect: {{ accept: {{}} }} }}")
+        })
+        .chain([
+            "{ from: internet, to: firewall, service: tcp/80, expect: { drop: {} } }".to_owned(),
+            "{ from: internet, to: firewall, service: tcp/81, expect: { reject: {} } }".to_owned(),
+            "{ from: internet, to: firewall, packet: { ether: { vlan: { id: 5 } }, udp: { dport: 1 } }, expect: drop }".to_owned(),
+            "{ steps: [ { from: internet, to: firewall, service: tcp/81, expect: { drop: { log: { prefix: x } } } }, { reply: ack, expect: accept }, { wait: 1s }, { reload: web.nft, meanwhile: { internet -> firewall tcp/82: drop } }, { from: internet, to: firewall, packet: { tcp: { dport: 83 } }, repeat: { count: 2 }, expect: drop } ] }".to_owned(),
+        ])
+        .collect();
+    let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
+    good(&with_tests(&tests));
     for dialect in ALL {
         let slots = dialect.slots.iter().map(|slot| format!("{}: x", slot.name));
         let map = slots.collect::<Vec<_>>().join(", ");

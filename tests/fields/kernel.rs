@@ -1,0 +1,189 @@
+//! What the kernel does itself with odd packets, and what a rule in front of it can still decide.
+
+use super::{
+    common::{Case, Lab},
+    table::rows,
+};
+
+/// What becomes of a packet with this candidate, under any expectation.
+fn sent(lab: &Lab, ends: &str, packet: &str) -> Vec<Case> {
+    let lab = lab.clone().test(&format!(
+        "{{ name: packet, {ends}, packet: {packet}, expect: drop }}"
+    ));
+    lab.report().cases().into_iter().cloned().collect()
+}
+
+const INPUT: &str = "from: client, to: firewall";
+const FORWARD: &str = "from: client, to: server";
+const NOTHING: &str = "table inet t {\n}\n";
+
+/// A chain at the ingress of eth0 with this rule.
+fn ingress(rule: &str) -> Lab {
+    Lab::new(&format!(
+        "table netdev t {{\n chain c {{\n  type filter hook ingress device \"eth0\" priority 0;\n  {rule}\n }}\n}}\n"
+    ))
+}
+
+/// Without a rule the kernel drops the packets of this section, with one at ingress the rule does.
+fn dropped_by_the_kernel(section: &str, reason: &str, at_least: usize) {
+    let rows = rows();
+    let mut seen = 0;
+    for row in rows.iter().filter(|row| row.section == section) {
+        for ends in [INPUT, FORWARD] {
+            for case in sent(&Lab::new(NOTHING), ends, &row.with) {
+                let told = (&*case.verdict, case.kernel.as_deref());
+                assert_eq!(told, ("drop", Some(reason)), "{row:?} {case:#?}");
+            }
+            let rule = format!("{} drop comment \"field\"", row.rules.concat());
+            for case in sent(&ingress(&rule), ends, &row.with) {
+                let by = case.rule.and_then(|rule| rule.text);
+                assert_eq!(case.verdict, "drop", "{row:?} {:?}", case.reason);
+                let field = by.as_deref().is_some_and(|text| text.contains("field"));
+                assert!(field, "{row:?} {by:?}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= at_least, "only {seen} cases were made");
+}
+
+#[test]
+fn a_malformed_header_is_dropped_by_the_kernel_unless_a_rule_at_ingress_is_faster() {
+    let section = "Dropped by the kernel behind the ingress hook";
+    dropped_by_the_kernel(section, "bad-header", 16);
+}
+
+#[test]
+fn a_source_route_is_dropped_by_the_kernel_unless_a_rule_at_ingress_is_faster() {
+    dropped_by_the_kernel("Source routes", "source-route", 4);
+}
+
+#[test]
+fn a_source_route_is_dropped_by_the_kernel_unless_it_is_told_to_accept_it() {
+    let packet = "{ ipv4: { options: [{ loose-source-route: 10.0.0.5 }] }, udp: { dport: 53 } }";
+    for case in sent(&Lab::new(NOTHING), INPUT, packet) {
+        assert_eq!(
+            (&*case.verdict, case.kernel.as_deref()),
+            ("drop", Some("source-route")),
+            "{case:#?}"
+        );
+    }
+    // A strict route that has been travelled to its end, so that nothing is left to be done.
+    let lab = Lab::new(NOTHING).firewall(
+        "sysctl: { net.ipv4.conf.all.accept_source_route: 1, net.ipv4.conf.eth0.accept_source_route: 1 }",
+    );
+    let travelled =
+        "{ ipv4: { options: [{ type: 137, data: \"hex:080a000005\" }] }, udp: { dport: 53 } }";
+    for case in sent(&lab, INPUT, travelled) {
+        assert_eq!(case.verdict, "accept", "{case:#?}");
+    }
+    for case in sent(&Lab::new(NOTHING), INPUT, travelled) {
+        assert_eq!(case.kernel.as_deref(), Some("source-route"), "{case:#?}");
+    }
+}
+
+#[test]
+fn a_martian_source_is_dropped_by_the_kernel() {
+    for source in ["127.0.0.1", "192.0.2.1", "255.255.255.255", "224.0.0.1"] {
+        let packet = format!("{{ ip: {{ source: {source} }}, udp: {{ dport: 53 }} }}");
+        for case in sent(&Lab::new(NOTHING), INPUT, &packet) {
+            assert_eq!(
+                (&*case.verdict, case.kernel.as_deref()),
+                ("drop", Some("martian-source")),
+                "{case:#?}"
+            );
+        }
+        let rule = format!("ip saddr {source} drop");
+        for case in sent(&ingress(&rule), INPUT, &packet) {
+            assert_eq!(
+                case.rule.and_then(|rule| rule.text),
+                Some(rule.clone()),
+                "{:?}",
+                case.reason
+            );
+        }
+    }
+}
+
+/// A lone fragment waits for the others: at the firewall itself, and in connection tracking on the way
+/// through.
+#[test]
+fn a_fragment_without_the_others_is_held_and_proves_nothing() {
+    let tracked = "table inet t {\n chain c {\n  type filter hook forward priority 0; policy accept;\n  ct state new accept\n }\n}\n";
+    let fragment = "{ ip: { fragment: { offset: 5 } }, udp: { dport: 53 } }";
+    let hole =
+        "{ fragments: { size: 16, send: [1, 3] }, udp: { dport: 53, payload: { size: 32 } } }";
+    for packet in [fragment, hole] {
+        for (candidate, ends) in [(NOTHING, INPUT), (tracked, FORWARD), (tracked, INPUT)] {
+            let cases = sent(&Lab::new(candidate), ends, packet);
+            assert_eq!(cases.len(), 2);
+            for case in cases {
+                assert_eq!(case.verdict, "inconclusive", "{case:#?}");
+                let reason = case.reason.unwrap_or_default();
+                assert!(reason.starts_with("held for reassembly"), "{reason}");
+            }
+        }
+    }
+}
+
+/// What a rule drops before anybody waits, it has dropped.
+#[test]
+fn a_fragment_that_a_rule_drops_in_front_of_reassembly_is_dropped() {
+    let rules = "ip frag-off & 0x1fff != 0 drop\n  meta protocol ip6 exthdr frag exists drop";
+    let fragment = "{ ip: { fragment: { offset: 5 } }, udp: { dport: 53 } }";
+    let cases = sent(&ingress(rules), INPUT, fragment);
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        assert_eq!(case.verdict, "drop", "{case:#?}");
+        assert!(case.rule.is_some());
+    }
+}
+
+#[test]
+fn a_packet_in_fragments_is_accepted_when_all_of_it_came_out_put_together_or_not() {
+    let tracked = "table inet t {\n chain c {\n  type filter hook forward priority 0; policy accept;\n  ct state new accept\n }\n}\n";
+    let whole = "{ fragments: { size: 16 }, udp: { dport: 53, payload: { size: 64 } } }";
+    let turned =
+        "{ fragments: { size: 32, send: [3, 1, 2] }, udp: { dport: 53, payload: { size: 64 } } }";
+    for packet in [whole, turned] {
+        for (candidate, ends) in [
+            (NOTHING, INPUT),
+            (NOTHING, FORWARD),
+            (tracked, FORWARD),
+            (tracked, INPUT),
+        ] {
+            for case in sent(&Lab::new(candidate), ends, packet) {
+                assert_eq!(case.verdict, "accept", "{packet} {case:#?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_packet_in_fragments_is_dropped_when_one_of_them_is() {
+    let rule = "ip version 4 @nh,48,16 & 0x1fff == 2 drop\n  frag frag-off 2 drop";
+    let candidate = format!(
+        "table inet t {{\n chain c {{\n  type filter hook forward priority 0; policy accept;\n  {rule}\n }}\n}}\n"
+    );
+    let packet = "{ fragments: { size: 16 }, udp: { dport: 53, payload: { size: 64 } } }";
+    for case in sent(&Lab::new(&candidate), FORWARD, packet) {
+        assert_eq!(case.verdict, "drop", "{case:#?}");
+        assert!(case.rule.is_some(), "{case:#?}");
+    }
+}
+
+/// What the mark cannot tell apart is compared as a whole, and is alone on its way.
+#[test]
+fn packets_that_leave_no_place_for_a_mark_are_told_apart_all_the_same() {
+    let candidate = "table inet t {\n chain c {\n  type filter hook input priority 0; policy drop;\n  tcp sequence 2 accept\n  udp dport 53 @th,64,8 0x62 accept\n }\n}\n";
+    let lab = Lab::new(candidate)
+        .test("{ name: one, from: client, to: firewall, packet: { ipv4: { id: 7 }, tcp: { dport: 80, seq: 1 } }, expect: drop }")
+        .test("{ name: two, from: client, to: firewall, packet: { ipv4: { id: 7 }, tcp: { dport: 80, seq: 2 } }, expect: accept }")
+        .test("{ name: three, from: client, to: firewall, packet: { ipv6: { flow-label: 7 }, udp: { dport: 53, payload: a } }, expect: drop }")
+        .test("{ name: four, from: client, to: firewall, packet: { ipv6: { flow-label: 7 }, udp: { dport: 53, payload: b } }, expect: accept }");
+    let report = lab.report();
+    for case in report.cases() {
+        assert_eq!(case.outcome, "pass", "{case:#?}");
+    }
+    assert_eq!(report.code, Some(0));
+}
