@@ -17,6 +17,7 @@ mod packet;
 mod problem;
 mod read;
 mod schema;
+mod services;
 mod shape;
 mod source;
 mod tree;

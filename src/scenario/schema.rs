@@ -131,7 +131,7 @@ fn shape(wanted: &Shape, definitions: &mut Map<String, Value>) -> Value {
             "type": "object",
             "minProperties": 1,
             "maxProperties": 1,
-            "patternProperties": { "^\\s*\\S+\\s*->\\s*\\S+\\s+\\S+\\s*$": shape(outcome, definitions) },
+            "patternProperties": { "^\\s*\\S+\\s*->\\s*\\S+\\s+\\S+(\\s+\\S+)?\\s*$": shape(outcome, definitions) },
             "additionalProperties": false,
         }),
     }

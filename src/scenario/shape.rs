@@ -107,7 +107,7 @@ const fn either(name: &'static str, shape: Shape, doc: &'static str) -> Key {
 pub(super) const NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
 const PARTY: Shape = Shape::Pattern("^(firewall(@[^/:\\s]+)?|[A-Za-z_][A-Za-z0-9_.-]*)$");
 const SERVICE: Shape = Shape::Pattern(
-    "^(any|(tcp|udp)/[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*|icmp(v4|v6)?/[a-z0-9-]+(/[a-z0-9-]+)?)$",
+    "^([a-z][a-z0-9-]*|(tcp|udp|sctp|udplite)/[a-z0-9-]+(,[a-z0-9-]+)*|icmp(v4|v6)?/[a-z0-9-]+(/[a-z0-9-]+)?|proto/[0-9]+)(\\s+[a-z-]+)?$",
 );
 const ADDRESS: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+$");
 const PREFIX: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+/[0-9]+$");
@@ -345,7 +345,7 @@ pub(super) static TEST: Object = Object {
         either(
             "service",
             Shape::OneOrMore(&SERVICE),
-            "What is sent: `tcp/80,443`, `udp/53`, `icmp/echo-request`, or `any` for a fixed sample (tcp/22, tcp/80, tcp/443, tcp/50000, udp/53, udp/50000, icmp/echo-request).",
+            "What is sent: `tcp/80,443`, `udp/domain`, `ssh`, `tcp/443 xmas`, `icmp/echo-request`, `gre`, `proto/89`, or `any` for a fixed sample (tcp/22, tcp/80, tcp/443, tcp/50000, udp/53, udp/50000, icmp/echo-request).",
         ),
         either(
             "packet",

@@ -211,29 +211,30 @@ const OUTCOME_SYNONYMS: [(&str, &str); 15] = [
     ("rejected", "reject"),
 ];
 
-/// Ports that people know by name.
-const PORTS: [(&str, u16); 14] = [
-    ("dns", 53),
-    ("domain", 53),
-    ("ftp", 21),
-    ("http", 80),
-    ("https", 443),
-    ("imaps", 993),
-    ("ldap", 389),
-    ("mysql", 3306),
-    ("ntp", 123),
-    ("postgres", 5432),
-    ("postgresql", 5432),
-    ("smtp", 25),
-    ("ssh", 22),
-    ("syslog", 514),
+/// TCP segments by the names that people give them: what a connection consists of, and what scanners send
+/// (nmap(1), "Port Scanning Techniques").
+const SEGMENTS: [(&str, u8); 11] = [
+    ("syn", 0x02),
+    ("syn-ack", 0x12),
+    ("ack", 0x10),
+    ("data", 0x18),
+    ("fin", 0x01),
+    ("fin-ack", 0x11),
+    ("rst", 0x04),
+    ("rst-ack", 0x14),
+    ("null", 0x00),
+    ("syn-fin", 0x03),
+    ("xmas", 0x29),
 ];
 
-/// The port that people mean by this name.
-pub(super) fn well_known_port(name: &str) -> Option<u16> {
-    let lower = name.to_lowercase();
-    let (_, port) = PORTS.iter().find(|(known, _)| *known == lower)?;
-    Some(*port)
+/// The control bits of a segment by its name: `syn-ack`, `xmas`.
+pub(super) fn segment(word: &str) -> Option<TcpFlags> {
+    number_of(&SEGMENTS, word).map(TcpFlags)
+}
+
+/// The names of segments.
+pub(super) fn segments() -> Vec<&'static str> {
+    SEGMENTS.iter().map(|(name, _)| *name).collect()
 }
 
 fn icmp_types_of(family: Family) -> &'static [(&'static str, u8)] {

@@ -582,6 +582,27 @@ impl Packet {
 }
 
 impl Transport {
+    /// The destination port, if it has one.
+    #[must_use]
+    pub fn dport(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(Tcp { dport, .. })
+            | Self::Udp(Udp { dport, .. })
+            | Self::UdpLite(UdpLite { dport, .. })
+            | Self::Sctp(Sctp { dport, .. }) => Some(*dport),
+            Self::Icmp(_)
+            | Self::Igmp(_)
+            | Self::Gre(_)
+            | Self::Esp(_)
+            | Self::Ah(_)
+            | Self::Ospf(_)
+            | Self::Vrrp(_)
+            | Self::Arp(_)
+            | Self::Bytes(_)
+            | Self::Other { .. } => None,
+        }
+    }
+
     /// Sets the source port, if it has one.
     pub fn set_sport(&mut self, port: u16) {
         match self {

@@ -403,7 +403,7 @@ impl Reader<'_> {
             return Some(None);
         };
         let word = self.line(value, "a port")?;
-        let (first, last) = self.port_range(word)?;
+        let (first, last) = self.port_range("tcp", word)?;
         Some(Some(PortRange(first, last)))
     }
 

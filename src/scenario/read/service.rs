@@ -1,16 +1,19 @@
 //! Services: `tcp/80,443`, `udp/53`, `icmp/echo-request`, `any`.
 
-use firedrill_harness::packet::Transport;
+use std::net::Ipv4Addr;
+
+use firedrill_harness::packet::{Ah, Esp, Gre, Ospf, Payload, Sctp, Transport, UdpLite, Vrrp};
 
 use super::{
     super::{
-        Family, PacketSpec, TcpFlags,
+        Family, PacketSpec, TcpFlags, services,
         source::Span,
         tree::Word,
         words::{self, quote},
     },
     Reader,
     icmp::Icmp,
+    packet::USUAL_SPI,
 };
 
 /// Most ports of one test.
@@ -18,8 +21,11 @@ pub(super) const MAX_PORTS: usize = 1024;
 /// The SYN bit: what a connection starts with.
 pub(super) const SYN: TcpFlags = TcpFlags(0x02);
 
-const PROTOCOLS: [&str; 6] = ["tcp", "udp", "icmp", "icmpv4", "icmpv6", "any"];
-const FORMS: &str = "a service is `tcp/PORTS`, `udp/PORTS`, `icmp/TYPE` or `any`";
+const PROTOCOLS: [&str; 14] = [
+    "tcp", "udp", "icmp", "icmpv4", "icmpv6", "any", "sctp", "udplite", "gre", "esp", "ah", "ospf",
+    "vrrp", "proto",
+];
+const FORMS: &str = "a service is `tcp/PORTS`, `udp/PORTS`, `icmp/TYPE`, a name such as `https` or `dns`, a protocol such as `gre` or `proto/89`, or `any`";
 
 /// One packet to send, in every family that it exists in.
 #[derive(Debug, Clone)]
@@ -80,20 +86,55 @@ impl Probe {
 }
 
 impl Reader<'_> {
-    /// The packets of a service.
-    pub(super) fn service(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
+    /// The packets of a service; TCP segments are of this kind if one is named.
+    pub(super) fn service(
+        &mut self,
+        word: Word<'_>,
+        segment: Option<Word<'_>>,
+    ) -> Option<Vec<Probe>> {
+        let probes = self.usual_service(word)?;
+        let Some(segment) = segment else {
+            return Some(probes);
+        };
+        let flags = words::segment(segment.text)?;
+        let with_flags = |mut probe: Probe| {
+            let Transport::Tcp(tcp) = &mut probe.packet.transport else {
+                return None;
+            };
+            tcp.flags = flags.0;
+            probe.text = format!("{} {}", probe.text, segment.text);
+            Some(probe)
+        };
+        let segments: Option<Vec<Probe>> = probes.into_iter().map(with_flags).collect();
+        if segments.is_none() {
+            let message = format!("only TCP has segments such as {}", quote(segment.text));
+            self.problem(segment.span, message)
+                .also(word.span, "this is not, or not only, TCP");
+        }
+        segments
+    }
+
+    fn usual_service(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
         if word.text == "any" {
             return Some(any(word.span));
         }
         let Some((protocol, rest)) = word.split_once("/") else {
-            self.not_a_service(word);
-            return None;
+            return self.bare(word);
         };
         match protocol.text {
-            "tcp" | "udp" => self.ports(protocol, rest),
+            "tcp" | "udp" | "sctp" | "udplite" => self.ports(protocol, rest),
             "icmp" => self.icmp_service(word, rest, None),
             "icmpv4" => self.icmp_service(word, rest, Some(Family::Ipv4)),
             "icmpv6" => self.icmp_service(word, rest, Some(Family::Ipv6)),
+            "proto" => {
+                let number = self.number_between(rest, "a protocol number", 1, 254)?;
+                let transport = Transport::Other {
+                    protocol: u8::try_from(number).ok()?,
+                    payload: Payload::Usual,
+                };
+                let packet = PacketSpec::new(transport);
+                Some(vec![Probe::new(word.text.to_owned(), word.span, packet)])
+            }
             other => {
                 // Docker and ufw write it the other way round.
                 let turned = PROTOCOLS.contains(&rest.text) && other.parse::<u16>().is_ok();
@@ -111,17 +152,58 @@ impl Reader<'_> {
         }
     }
 
+    /// A protocol without ports, or a service by its name alone.
+    fn bare(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
+        if let Some(transport) = portless(word.text) {
+            let packet = PacketSpec::new(transport);
+            return Some(vec![Probe::new(word.text.to_owned(), word.span, packet)]);
+        }
+        let known = services::named(word.text);
+        let Some(((protocol, port), others)) = known.split_first() else {
+            self.not_a_service(word);
+            return None;
+        };
+        let probe =
+            |protocol: &str, port, text| Probe::new(text, word.span, to_port(protocol, port));
+        if others.is_empty() {
+            return Some(vec![probe(protocol, *port, word.text.to_owned())]);
+        }
+        let all = known.iter();
+        Some(
+            all.map(|(protocol, port)| probe(protocol, *port, format!("{}/{protocol}", word.text)))
+                .collect(),
+        )
+    }
+
     fn not_a_service(&mut self, word: Word<'_>) {
         let help = match word.text {
-            "tcp" | "udp" => format!("say which port: `{}/80`", word.text),
+            "tcp" | "udp" | "sctp" | "udplite" => format!("say which port: `{}/80`", word.text),
             "icmp" | "icmpv4" | "icmpv6" => format!("say which type: `{}/echo-request`", word.text),
-            other => match words::well_known_port(other) {
-                Some(port) => format!("write the protocol and the number: `tcp/{port}`"),
-                None => FORMS.to_owned(),
-            },
+            "proto" => "say which number: `proto/89`".to_owned(),
+            "igmp" => {
+                "say which type, in the long form: `packet: { igmp: { type: membership-query } }`"
+                    .to_owned()
+            }
+            other => {
+                let known: Vec<&str> = services::names().chain(PROTOCOLS).collect();
+                words::nearest(other, &known).map_or_else(
+                    || FORMS.to_owned(),
+                    |near| format!("did you mean {}?", quote(near)),
+                )
+            }
         };
         self.problem(word.span, format!("{} is not a service", quote(word.text)))
             .help(help);
+    }
+
+    fn unknown_service(&mut self, protocol: &str, name: Word<'_>) {
+        let elsewhere = services::named(name.text);
+        let help = match elsewhere.first() {
+            Some((other, _)) => Some(format!("it is a service of {other}")),
+            None => words::suggest(name.text, services::names()),
+        };
+        let message = format!("{} has no service {}", protocol, quote(name.text));
+        self.problem(name.span, message).help(help);
     }
 
     fn icmp_service(
@@ -149,7 +231,7 @@ impl Reader<'_> {
         let mut count = 0;
         let mut sound = true;
         for part in list.split(',') {
-            let Some((first, last)) = self.port_range(part) else {
+            let Some((first, last)) = self.port_range(protocol.text, part) else {
                 sound = false;
                 continue;
             };
@@ -173,18 +255,23 @@ impl Reader<'_> {
             }
             seen.push((first, last));
             probes.extend((first..=last).map(|port| {
-                let packet = if protocol.text == "tcp" {
-                    PacketSpec::tcp(port, SYN)
+                // What is written as a name is told as a name.
+                let name = part
+                    .text
+                    .starts_with(|letter: char| letter.is_ascii_alphabetic());
+                let port_text = if name {
+                    part.text.to_owned()
                 } else {
-                    PacketSpec::udp(port)
+                    port.to_string()
                 };
-                Probe::new(format!("{}/{port}", protocol.text), part.span, packet)
+                let text = format!("{}/{port_text}", protocol.text);
+                Probe::new(text, part.span, to_port(protocol.text, port))
             }));
         }
         sound.then_some(probes)
     }
 
-    pub(super) fn port_range(&mut self, part: Word<'_>) -> Option<(u16, u16)> {
+    pub(super) fn port_range(&mut self, protocol: &str, part: Word<'_>) -> Option<(u16, u16)> {
         if part.text.is_empty() {
             self.problem(part.span, "a port is missing here")
                 .help("write ports without spaces: `tcp/80,443`".to_owned());
@@ -208,10 +295,15 @@ impl Reader<'_> {
                 ));
             return None;
         }
-        if let Some(port) = words::well_known_port(part.text) {
-            self.problem(part.span, format!("{} is not a port", quote(part.text)))
-                .help(format!("write its number, {port}"));
-            return None;
+        if part
+            .text
+            .starts_with(|letter: char| letter.is_ascii_alphabetic())
+        {
+            let port = services::port(protocol, part.text);
+            if port.is_none() {
+                self.unknown_service(protocol, part);
+            }
+            return port.map(|port| (port, port));
         }
         let Some((first, last)) = part.split_once("-") else {
             let port = self.number_in(part, "a port", 1..=65535)?;
@@ -230,6 +322,61 @@ impl Reader<'_> {
         }
         Some((low, high))
     }
+}
+
+/// The usual packet to a port.
+fn to_port(protocol: &str, port: u16) -> PacketSpec {
+    let other = |transport| PacketSpec {
+        free_port: true,
+        ..PacketSpec::new(transport)
+    };
+    match protocol {
+        "udp" => PacketSpec::udp(port),
+        "udplite" => other(Transport::UdpLite(UdpLite {
+            dport: port,
+            ..UdpLite::default()
+        })),
+        "sctp" => other(Transport::Sctp(Sctp {
+            dport: port,
+            ..Sctp::default()
+        })),
+        _ => PacketSpec::tcp(port, SYN),
+    }
+}
+
+/// The usual packet of a protocol that has no ports and needs nothing more said.
+fn portless(protocol: &str) -> Option<Transport> {
+    Some(match protocol {
+        "gre" => Transport::Gre(Gre {
+            protocol: 0x0800,
+            ..Gre::default()
+        }),
+        "esp" => Transport::Esp(Esp {
+            spi: USUAL_SPI,
+            sequence: 1,
+            ..Esp::default()
+        }),
+        "ah" => Transport::Ah(Ah {
+            next_header: 59,
+            spi: USUAL_SPI,
+            sequence: 1,
+            ..Ah::default()
+        }),
+        "ospf" => Transport::Ospf(Ospf {
+            kind: 1,
+            router: Ipv4Addr::new(192, 0, 2, 1),
+            area: Ipv4Addr::UNSPECIFIED,
+            payload: Payload::Usual,
+        }),
+        "vrrp" => Transport::Vrrp(Vrrp {
+            version: 3,
+            router: 1,
+            priority: 100,
+            interval: 100,
+            addresses: Vec::new(),
+        }),
+        _ => return None,
+    })
 }
 
 /// The sample of traffic that `any` stands for: remote administration, the web, a name lookup, a

@@ -29,23 +29,14 @@ const FORM: &str = "a step reads `FROM -> TO SERVICE: OUTCOME` or `reply: OUTCOM
 /// Most steps of one conversation.
 const MAX_STEPS: usize = 1000;
 
-/// The segments of a TCP connection by name.
-const SEGMENTS: [(&str, u8); 7] = [
-    ("syn", tcp_flag::SYN),
-    ("syn-ack", tcp_flag::SYN | tcp_flag::ACK),
-    ("ack", tcp_flag::ACK),
-    ("data", tcp_flag::PSH | tcp_flag::ACK),
-    // Behind the first segment all have ACK (RFC 9293 section 3.10.4).
-    ("fin", tcp_flag::FIN | tcp_flag::ACK),
-    ("rst", tcp_flag::RST),
-    ("rst-ack", tcp_flag::RST | tcp_flag::ACK),
-];
+/// A segment with data, not only with its flags.
+const DATA: &str = "data";
 
 /// A whole handshake (RFC 9293 section 3.5).
 const CONNECT: &str = "connect";
 
 /// How many bytes a segment of data has.
-const DATA: u16 = 32;
+const DATA_BYTES: u16 = 32;
 
 /// A step that could be read.
 struct StepDraft {
@@ -79,8 +70,8 @@ struct SendDraft {
 enum Segment {
     /// What the packet says, or the protocol's own answer.
     Own,
-    /// A segment with these control bits; the name of the segment.
-    Tcp(&'static str, u8),
+    /// A segment with these control bits, and whether it carries data.
+    Tcp(u8, bool),
     /// An ICMP error about the packet before.
     Error(Box<Icmp>),
     /// SYN, SYN-ACK and ACK.
@@ -258,7 +249,7 @@ impl Reader<'_> {
         service: Word<'_>,
         segment: Option<Word<'_>>,
     ) -> Option<(Probe, Segment)> {
-        let mut probes = self.service(service)?;
+        let mut probes = self.service(service, None)?;
         let probe = match (probes.pop(), probes.len()) {
             (Some(probe), 0) => probe,
             _ => {
@@ -283,13 +274,17 @@ impl Reader<'_> {
         if word.text == CONNECT {
             return Some(Segment::Connect);
         }
-        let known = SEGMENTS.iter().find(|(name, _)| *name == word.text);
-        if known.is_none() {
-            let names = SEGMENTS.iter().map(|(name, _)| *name);
+        // Inside a connection all segments but the first have ACK (RFC 9293 section 3.10.4).
+        let flags = match word.text {
+            "fin" => Some(tcp_flag::FIN | tcp_flag::ACK),
+            other => words::segment(other).map(|flags| flags.0),
+        };
+        if flags.is_none() {
+            let names = words::segments().into_iter();
             let help = words::suggest(word.text, names.chain([CONNECT]));
             self.no_such(word, "segment", help);
         }
-        known.map(|(name, flags)| Segment::Tcp(name, *flags))
+        flags.map(|flags| Segment::Tcp(flags, word.text == DATA))
     }
 
     /// What an answer is: a segment, or an ICMP error.
@@ -303,7 +298,7 @@ impl Reader<'_> {
                 segment => Some(segment),
             };
         }
-        let mut probes = self.service(word)?;
+        let mut probes = self.service(word, None)?;
         let icmp = probes.pop()?.icmp?;
         Some(Segment::Error(Box::new(icmp)))
     }
@@ -828,7 +823,7 @@ fn connection_of(
         return last.map(|last| last.connection);
     }
     let begins = match (&send.segment, &probe.packet.transport) {
-        (Segment::Connect, _) | (Segment::Tcp("syn", _), _) => true,
+        (Segment::Connect, _) | (Segment::Tcp(tcp_flag::SYN, _), _) => true,
         (Segment::Own, Transport::Tcp(tcp)) => tcp.flags == tcp_flag::SYN,
         _ => false,
     };
@@ -857,7 +852,7 @@ fn same_service(one: &Probe, other: &Probe) -> bool {
 
 fn segment_flags(segment: &Segment) -> Option<(u8, bool)> {
     match segment {
-        Segment::Tcp(name, flags) => Some((*flags, *name == "data")),
+        Segment::Tcp(flags, data) => Some((*flags, *data)),
         Segment::Connect => Some((tcp_flag::SYN, false)),
         Segment::Own | Segment::Error(_) => None,
     }
@@ -914,7 +909,7 @@ impl SendDraft {
         if let (Some((flags, data)), Transport::Tcp(tcp)) = (flags, &mut packet.transport) {
             tcp.flags = flags;
             if data {
-                tcp.payload = packet::Payload::Size(DATA);
+                tcp.payload = packet::Payload::Size(DATA_BYTES);
             }
         }
         Some(Send {

@@ -152,9 +152,9 @@ impl Reader<'_> {
     ) -> Option<TestDraft> {
         let outcome = self.outcome(value);
         let parts = self.short_parts(key);
-        let [from, to, service] = parts?;
+        let ([from, to, service], segment) = parts?;
         let ends = self.ends(from, to, world);
-        let probes = self.service(service);
+        let probes = self.service(service, segment);
         if let Some(outcome) = &outcome {
             self.counted_only_if_repeated(outcome, None)?;
         }
@@ -174,8 +174,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Sender, receiver and service.
-    fn short_parts<'n>(&mut self, key: Word<'n>) -> Option<[Word<'n>; 3]> {
+    /// Sender, receiver and service, and the kind of segment if one is named.
+    fn short_parts<'n>(&mut self, key: Word<'n>) -> Option<([Word<'n>; 3], Option<Word<'n>>)> {
         let (from, rest) = key.split_once(ARROW)?;
         let from = from.trim();
         if let Some((_, second)) = rest.split_once(ARROW) {
@@ -187,7 +187,10 @@ impl Reader<'_> {
         let senders: Vec<Word<'_>> = from.split_whitespace().collect();
         let words: Vec<Word<'_>> = rest.split_whitespace().collect();
         match (senders.as_slice(), words.as_slice()) {
-            ([from], [to, service]) => Some([*from, *to, *service]),
+            ([from], [to, service]) => Some(([*from, *to, *service], None)),
+            ([from], [to, service, segment]) if words::segment(segment.text).is_some() => {
+                Some(([*from, *to, *service], Some(*segment)))
+            }
             ([], _) => {
                 self.problem(key.span, "the sender is missing before `->`")
                     .help(SHORT_FORM.to_owned());
@@ -215,18 +218,46 @@ impl Reader<'_> {
                 None
             }
             (_, [_, service, extra, ..]) => {
-                let help = if service.text.ends_with(',') || extra.text.starts_with(',') {
-                    "write ports without spaces: `tcp/80,443`"
-                } else {
-                    "flags and other details of a packet need the long form: `packet: { tcp: { dport: 443, flags: [ack] } }`"
-                };
-                self.problem(
-                    extra.span,
-                    format!("unexpected {} after the service", quote(extra.text)),
-                )
-                .help(help.to_owned());
+                let list = service.text.ends_with(',') || extra.text.starts_with(',');
+                self.unexpected_segment(*extra, list);
                 None
             }
+        }
+    }
+
+    /// Reports what stands behind a service and is no kind of segment.
+    fn unexpected_segment(&mut self, extra: Word<'_>, list: bool) {
+        let near = words::nearest(extra.text, &words::segments());
+        let help = if list {
+            "write ports without spaces: `tcp/80,443`".to_owned()
+        } else if words::segment(extra.text).is_some() {
+            "a service has one kind of segment".to_owned()
+        } else if let Some(near) = near {
+            format!("did you mean {}?", quote(near))
+        } else {
+            "flags and other details of a packet need the long form: `packet: { tcp: { dport: 443, flags: [ack] } }`".to_owned()
+        };
+        self.problem(
+            extra.span,
+            format!("unexpected {} after the service", quote(extra.text)),
+        )
+        .help(help);
+    }
+
+    /// A service with the kind of its segments, if one is named.
+    fn service_text(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
+        let parts: Vec<Word<'_>> = word.split_whitespace().collect();
+        match parts.as_slice() {
+            [service] => self.service(*service, None),
+            [service, segment] if words::segment(segment.text).is_some() => {
+                self.service(*service, Some(*segment))
+            }
+            [service, extra, ..] => {
+                let list = service.text.ends_with(',') || extra.text.starts_with(',');
+                self.unexpected_segment(*extra, list);
+                None
+            }
+            [] => None,
         }
     }
 
@@ -294,7 +325,7 @@ impl Reader<'_> {
         }
         for item in items {
             let more = self.line(item, "a service");
-            match more.and_then(|word| self.service(word)) {
+            match more.and_then(|word| self.service_text(word)) {
                 Some(more) => probes.extend(more),
                 None => sound = false,
             }

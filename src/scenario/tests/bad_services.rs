@@ -10,10 +10,10 @@ fn unknown_services_are_reported_with_what_was_meant() {
         "internet -> firewall tpc/80: drop",
         "internet -> firewall tcp: drop",
         "internet -> firewall icmp: drop",
-        "internet -> firewall https: drop",
+        "internet -> firewall htps: drop",
         "internet -> firewall 80/tcp: drop",
-        "internet -> firewall sctp/80: drop",
-        "internet -> firewall tcp/http: drop",
+        "internet -> firewall dccp/80: drop",
+        "internet -> firewall tcp/htp: drop",
         "internet -> firewall tcp/: drop",
         "internet -> firewall tcp/80,: drop",
         "internet -> firewall tcp/80,udp/53: drop",
@@ -50,13 +50,13 @@ fn unknown_services_are_reported_with_what_was_meant() {
        |
     help: say which type: `icmp/echo-request`
 
-    error: `https` is not a service
+    error: `htps` is not a service
       --> test.yaml:14:26
        |
-    14 |   - internet -> firewall https: drop
-       |                          ^^^^^
+    14 |   - internet -> firewall htps: drop
+       |                          ^^^^
        |
-    help: write the protocol and the number: `tcp/443`
+    help: did you mean `https`?
 
     error: unknown protocol `80`
       --> test.yaml:15:26
@@ -66,21 +66,19 @@ fn unknown_services_are_reported_with_what_was_meant() {
        |
     help: write `tcp/80`
 
-    error: unknown protocol `sctp`
+    error: unknown protocol `dccp`
       --> test.yaml:16:26
        |
-    16 |   - internet -> firewall sctp/80: drop
+    16 |   - internet -> firewall dccp/80: drop
        |                          ^^^^
-       |
-    help: known are `tcp`, `udp`, `icmp`, `icmpv4`, `icmpv6` and `any`
 
-    error: `http` is not a port
+    error: tcp has no service `htp`
       --> test.yaml:17:30
        |
-    17 |   - internet -> firewall tcp/http: drop
-       |                              ^^^^
+    17 |   - internet -> firewall tcp/htp: drop
+       |                              ^^^
        |
-    help: write its number, 80
+    help: did you mean `ftp`, `http` or `ntp`?
 
     error: a port is missing here
       --> test.yaml:18:30
@@ -252,4 +250,102 @@ fn unknown_icmp_types_and_codes_are_reported_with_what_was_meant() {
        |
     help: write a test for each
     ");
+}
+
+#[test]
+fn services_that_a_protocol_does_not_have_are_reported() {
+    assert_snapshot!(problems_of_tests(&[
+        "internet -> firewall udp/ssh: drop",
+        "internet -> firewall tcp/https-ssh: drop",
+        "internet -> firewall dns syn: drop",
+        "internet -> firewall udp/53 xmas: drop",
+        "internet -> firewall tcp/443 smas: drop",
+        "internet -> firewall igmp: drop",
+        "internet -> firewall sctp: drop",
+        "internet -> firewall proto/0: drop",
+        "internet -> firewall proto/gre: drop",
+        "{ from: internet, to: firewall, service: [tcp/80 xmsa, \"tcp/81 fin ack\"], expect: drop }",
+    ]), @r#"
+    error: udp has no service `ssh`
+      --> test.yaml:11:30
+       |
+    11 |   - internet -> firewall udp/ssh: drop
+       |                              ^^^
+       |
+    help: it is a service of tcp
+
+    error: tcp has no service `https-ssh`
+      --> test.yaml:12:30
+       |
+    12 |   - internet -> firewall tcp/https-ssh: drop
+       |                              ^^^^^^^^^
+
+    error: only TCP has segments such as `syn`
+      --> test.yaml:13:30
+       |
+    13 |   - internet -> firewall dns syn: drop
+       |                          --- ^^^
+       |                          |
+       |                          this is not, or not only, TCP
+
+    error: only TCP has segments such as `xmas`
+      --> test.yaml:14:33
+       |
+    14 |   - internet -> firewall udp/53 xmas: drop
+       |                          ------ ^^^^
+       |                          |
+       |                          this is not, or not only, TCP
+
+    error: unexpected `smas` after the service
+      --> test.yaml:15:34
+       |
+    15 |   - internet -> firewall tcp/443 smas: drop
+       |                                  ^^^^
+       |
+    help: did you mean `xmas`?
+
+    error: `igmp` is not a service
+      --> test.yaml:16:26
+       |
+    16 |   - internet -> firewall igmp: drop
+       |                          ^^^^
+       |
+    help: say which type, in the long form: `packet: { igmp: { type: membership-query } }`
+
+    error: `sctp` is not a service
+      --> test.yaml:17:26
+       |
+    17 |   - internet -> firewall sctp: drop
+       |                          ^^^^
+       |
+    help: say which port: `sctp/80`
+
+    error: `0` is not a protocol number (1 to 254)
+      --> test.yaml:18:32
+       |
+    18 |   - internet -> firewall proto/0: drop
+       |                                ^
+
+    error: `gre` is not a protocol number (1 to 254)
+      --> test.yaml:19:32
+       |
+    19 |   - internet -> firewall proto/gre: drop
+       |                                ^^^
+
+    error: unexpected `xmsa` after the service
+      --> test.yaml:20:54
+       |
+    20 |   - { from: internet, to: firewall, service: [tcp/80 xmsa, "tcp/81 fin ack"], expect: drop }
+       |                                                      ^^^^
+       |
+    help: did you mean `xmas`?
+
+    error: unexpected `fin` after the service
+      --> test.yaml:20:68
+       |
+    20 |   - { from: internet, to: firewall, service: [tcp/80 xmsa, "tcp/81 fin ack"], expect: drop }
+       |                                                                    ^^^
+       |
+    help: a service has one kind of segment
+    "#);
 }

@@ -11,7 +11,7 @@ fn the_short_form_is_explained_when_a_part_is_missing_or_too_much() {
         "internet ->: drop",
         "internet -> firewall: drop",
         "internet -> firewall tcp/80, 443: drop",
-        "internet -> firewall tcp/80 syn: drop",
+        "internet -> firewall tcp/80 with: drop",
         "the internet -> firewall tcp/80: drop",
         "internet -> firewall -> db tcp/80: drop",
         "internet to firewall tcp/80: drop",
@@ -52,11 +52,11 @@ fn the_short_form_is_explained_when_a_part_is_missing_or_too_much() {
        |
     help: write ports without spaces: `tcp/80,443`
 
-    error: unexpected `syn` after the service
+    error: unexpected `with` after the service
       --> test.yaml:15:33
        |
-    15 |   - internet -> firewall tcp/80 syn: drop
-       |                                 ^^^
+    15 |   - internet -> firewall tcp/80 with: drop
+       |                                 ^^^^
        |
     help: flags and other details of a packet need the long form: `packet: { tcp: { dport: 443, flags: [ack] } }`
 

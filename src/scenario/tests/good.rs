@@ -38,6 +38,25 @@ fn cases(tests: &[&str]) -> Vec<String> {
     "db -> office any (udp/50000) [ipv4]",
     "db -> office any (icmp/echo-request) [ipv4]",
 ])]
+#[case::names_of_services("db -> office tcp/https,ssh,8080: accept", &[
+    "db -> office tcp/https [ipv4]",
+    "db -> office tcp/ssh [ipv4]",
+    "db -> office tcp/8080 [ipv4]",
+])]
+#[case::a_service_by_its_name("db -> office ssh: accept", &["db -> office ssh [ipv4]"])]
+#[case::a_service_of_two_protocols("db -> office dns: accept", &[
+    "db -> office dns/udp [ipv4]",
+    "db -> office dns/tcp [ipv4]",
+])]
+#[case::a_scan("db -> office tcp/443 xmas: drop", &["db -> office tcp/443 xmas [ipv4]"])]
+#[case::protocols_without_ports("{ from: db, to: office, service: [gre, esp, ah, proto/99, sctp/3868, udplite/53], expect: drop }", &[
+    "db -> office gre [ipv4]",
+    "db -> office esp [ipv4]",
+    "db -> office ah [ipv4]",
+    "db -> office proto/99 [ipv4]",
+    "db -> office sctp/3868 [ipv4]",
+    "db -> office udplite/53 [ipv4]",
+])]
 #[case::a_type_of_one_family("internet -> firewall icmp/packet-too-big: accept", &[
     "internet -> firewall icmp/packet-too-big [ipv6]",
 ])]
@@ -191,6 +210,36 @@ fn a_segment_is_a_syn_from_a_free_port_unless_the_packet_says_otherwise() {
         .map(|case| &sent(case).packet)
         .collect();
     assert_eq!(packets, [&usual, &said]);
+}
+
+#[rstest]
+#[case("https", 443)]
+#[case("tcp/https", 443)]
+#[case("tcp/SSH", 22)]
+#[case("wireguard", 51820)]
+#[case("udp/domain", 53)]
+fn a_named_service_has_its_port(#[case] service: &str, #[case] port: u16) {
+    let scenario = good(&with_tests(&[&format!("db -> office {service}: drop")]));
+    let ports = sent(&scenario.cases[0]).packet.transport.dport();
+    assert_eq!(ports, Some(port));
+}
+
+#[rstest]
+#[case("null", 0x00)]
+#[case("fin", 0x01)]
+#[case("xmas", 0x29)]
+#[case("syn-fin", 0x03)]
+#[case("ack", 0x10)]
+#[case("syn", 0x02)]
+#[case("syn-ack", 0x12)]
+#[case("rst", 0x04)]
+#[case("data", 0x18)]
+fn a_named_segment_has_its_flags(#[case] segment: &str, #[case] flags: u8) {
+    let scenario = good(&with_tests(&[&format!(
+        "db -> office tcp/80 {segment}: drop"
+    )]));
+    let expected = PacketSpec::tcp(80, TcpFlags(flags));
+    assert_eq!(sent(&scenario.cases[0]).packet, expected);
 }
 
 #[test]

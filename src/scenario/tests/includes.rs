@@ -225,7 +225,7 @@ tests:
       |
     help: looked for `_folder.yaml`
 
-    error: `x` is not a port (1 to 65535)
+    error: tcp has no service `x`
      --> web.yaml:5:30
       |
     5 |   - internet -> firewall tcp/x: accept

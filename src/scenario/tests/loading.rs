@@ -133,13 +133,13 @@ fn the_problems_of_all_files_are_shown_and_those_of_a_common_part_once() {
       |
     help: its IPv4 address, its IPv6 address, or a list of both; need not be in the interface's network
 
-    error: `x` is not a port (1 to 65535)
+    error: tcp has no service `x`
      --> s/one.yaml:6:23
       |
     6 |   - a -> firewall tcp/x: drop
       |                       ^
 
-    error: `y` is not a port (1 to 65535)
+    error: tcp has no service `y`
      --> s/two.yaml:6:23
       |
     6 |   - a -> firewall tcp/y: drop

@@ -365,7 +365,7 @@ fn a_problem_in_a_value_that_an_alias_repeats_is_shown_once_where_it_was_written
   - <<: *long
     name: three
 ")), @r"
-    error: `x` is not a port (1 to 65535)
+    error: tcp has no service `x`
       --> test.yaml:15:18
        |
     15 |     service: tcp/x
@@ -380,7 +380,7 @@ fn text_in_quotes_is_underlined_without_them_and_escaped_text_as_a_whole() {
         "'internet -> nobody tcp/80': drop",
         "\"internet -\\u003e firewall tcp/80,x\": drop",
     ]), @r#"
-    error: `x` is not a port (1 to 65535)
+    error: tcp has no service `x`
       --> test.yaml:11:34
        |
     11 |   - "internet -> firewall tcp/80,x": drop
@@ -394,7 +394,7 @@ fn text_in_quotes_is_underlined_without_them_and_escaped_text_as_a_whole() {
        |
     help: known are `internet`, `office`, `db` and `firewall`
 
-    error: `x` is not a port (1 to 65535)
+    error: tcp has no service `x`
       --> test.yaml:13:5
        |
     13 |   - "internet -\u003e firewall tcp/80,x": drop

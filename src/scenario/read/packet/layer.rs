@@ -227,7 +227,7 @@ fn words_of(node: &Node) -> String {
 
 impl Reader<'_> {
     /// A number, decimal or with `0x`.
-    pub(super) fn number_between(
+    pub(in crate::scenario::read) fn number_between(
         &mut self,
         word: Word<'_>,
         what: &str,

@@ -6,6 +6,7 @@ mod transport;
 
 use firedrill_harness::packet::{Cut, Payload, Pieces, Transport};
 
+pub(super) use self::transport::USUAL_SPI;
 use self::{ip::Header, layer::Layer};
 use super::{
     super::{

@@ -482,7 +482,7 @@ impl Reader<'_> {
 
 /// The index that packets of IPsec have when nothing is said: the first that is not reserved (RFC 4303
 /// section 2.1).
-const USUAL_SPI: u32 = 256;
+pub(in crate::scenario::read) const USUAL_SPI: u32 = 256;
 
 fn plain(text: String, value: Value<'_>, transport: Transport) -> Probe {
     Probe::new(text, value.at, PacketSpec::new(transport))
