@@ -9,6 +9,7 @@
 //! 4. `read` checks the tree against `shape` and `words` and builds the model;
 //! 5. [`Problems`] shows what is wrong, [`json_schema`] tells editors what is right.
 
+mod capture;
 mod files;
 mod include;
 mod load;

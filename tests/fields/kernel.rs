@@ -187,3 +187,43 @@ fn packets_that_leave_no_place_for_a_mark_are_told_apart_all_the_same() {
     }
     assert_eq!(report.code, Some(0));
 }
+
+/// A captured packet is sent as it is: its addresses, its ports, its payload.
+#[test]
+fn a_packet_of_a_capture_is_sent_as_it_was() {
+    let udp = |port: u16| {
+        let mut packet = vec![
+            0x45, 0, 0, 32, 0, 7, 0, 0, 64, 17, 0, 0, 198, 51, 100, 7, 10, 0, 0, 5, 0, 1, 0, 2, 0,
+            12, 0, 0, 1, 2, 3, 4,
+        ];
+        packet[22..24].copy_from_slice(&port.to_be_bytes());
+        let words = packet[..20]
+            .chunks(2)
+            .map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
+        let sum: u32 = words.sum();
+        let folded = !((sum & 0xffff) + (sum >> 16)) as u16;
+        packet[10..12].copy_from_slice(&folded.to_be_bytes());
+        packet
+    };
+    // pcap: magic, version 2.4, raw IP; each packet with its time and twice its length.
+    let mut capture = vec![
+        0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 101, 0, 0, 0,
+    ];
+    for port in [53, 54] {
+        capture.extend([0; 8]);
+        capture.extend([32, 0, 0, 0, 32, 0, 0, 0]);
+        capture.extend(udp(port));
+    }
+    let candidate = "table inet t {\n chain c {\n  type filter hook forward priority 0; policy accept;\n  udp dport 54 drop\n }\n}\n";
+    let folder = Lab::new(candidate)
+        .test("{ name: one, from: client, to: server, packet: { pcap: { file: two.pcap } }, expect: accept }")
+        .test("{ name: two, from: client, to: server, packet: { pcap: { file: two.pcap, packet: 2 } }, expect: { drop: { by: udp dport 54 } } }")
+        .folder();
+    folder.write("two.pcap", &capture);
+    let report = folder.report(&[]);
+    for case in report.cases() {
+        assert_eq!(case.outcome, "pass", "{case:#?}");
+    }
+    assert_eq!(report.cases().len(), 2);
+    assert_eq!(report.code, Some(0));
+}

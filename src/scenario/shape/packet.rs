@@ -61,6 +61,16 @@ pub(in crate::scenario) static PACKET: Object = Object {
             Shape::Number(1, 254),
             "Any other protocol, by its number; its bytes are the `payload`.",
         ),
+        either(
+            "hex",
+            Shape::Text,
+            "The whole packet from its IP header on, as hexadecimal digits.",
+        ),
+        either(
+            "pcap",
+            Shape::Object(&PCAP),
+            "A packet of a capture file, with its own addresses.",
+        ),
         optional("payload", PAYLOAD, "What a `protocol` carries."),
         optional("ether", Shape::Object(&ETHER), "The Ethernet frame."),
         optional("ip", Shape::Object(&IP), "The IP header of both families."),
@@ -83,6 +93,27 @@ pub(in crate::scenario) static PACKET: Object = Object {
         ),
     ],
     planned: &["mark"],
+    spread: false,
+};
+
+/// `pcap:`.
+pub(in crate::scenario) static PCAP: Object = Object {
+    name: "pcap",
+    what: "the capture",
+    doc: "A packet of a capture file.",
+    keys: &[
+        required(
+            "file",
+            Shape::Text,
+            "The capture, a pcap or pcapng file, relative to this file.",
+        ),
+        optional(
+            "packet",
+            Shape::Number(1, u32::MAX),
+            "Which packet of it, counted from 1; the first when not given.",
+        ),
+    ],
+    planned: &[],
     spread: false,
 };
 

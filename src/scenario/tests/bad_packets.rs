@@ -133,13 +133,13 @@ fn a_packet_has_one_transport_header() {
         "{ mark: 5 }",
         "tcp/80",
     ]), @r"
-    error: the packet has none of `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp` and `protocol`
+    error: the packet has none of `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `protocol`, `hex` and `pcap`
       --> test.yaml:11:37
        |
     11 |   - { from: internet, to: firewall, packet: {}, expect: drop }
        |                                     ^^^^^^
 
-    error: the packet has none of `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp` and `protocol`
+    error: the packet has none of `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `protocol`, `hex` and `pcap`
       --> test.yaml:12:37
        |
     12 |   - { from: internet, to: firewall, packet: { ttl: 5 }, expect: drop }
@@ -173,7 +173,7 @@ fn a_packet_has_one_transport_header() {
     16 |   - { from: internet, to: firewall, packet: tcp/80, expect: drop }
        |                                             ^^^^^^
        |
-    help: the packet has the keys `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `protocol`, `payload`, `ether`, `ip`, `ipv4`, `ipv6`, `ttl`, `fragments` and `truncate`
+    help: the packet has the keys `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `protocol`, `hex`, `pcap`, `payload`, `ether`, `ip`, `ipv4`, `ipv6`, `ttl`, `fragments` and `truncate`
     ");
 }
 
@@ -733,4 +733,93 @@ fn a_packet_that_no_link_carries_is_refused() {
         shown.contains("none of the fragments that are to be sent exists"),
         "{shown}"
     );
+}
+
+#[test]
+fn whole_packets_are_checked() {
+    assert_snapshot!(packets(&[
+        "{ hex: xyz }",
+        "{ hex: \"4500 001c 0\" }",
+        "{ hex: \"4500 001c\" }",
+        "{ hex: \"0000000000000000000000000000000000000000\" }",
+        "{ hex: \"4500001c000100004000f96ec6336407c000020a\", ttl: 5 }",
+        "{ hex: \"4500001c000100004000f96ec6336407c000020a\", fragments: { size: 8 } }",
+        "{ pcap: { packet: 1 } }",
+        "{ pcap: { file: missing.pcap } }",
+        "{ pcap: { file: web.nft } }",
+        "{ pcap: { file: one.pcap, packet: 2 } }",
+        "{ pcap: { file: one.pcap, packet: 0 } }",
+    ]), @r#"
+    error: `x` is not a hexadecimal digit
+      --> test.yaml:11:52
+       |
+    11 |   - { from: internet, to: firewall, packet: { hex: xyz }, expect: drop }
+       |                                                    ^^^
+
+    error: an odd number of hexadecimal digits is no bytes
+      --> test.yaml:12:53
+       |
+    12 |   - { from: internet, to: firewall, packet: { hex: "4500 001c 0" }, expect: drop }
+       |                                                     ^^^^^^^^^^^
+
+    error: these bytes do not begin with an IP header
+      --> test.yaml:13:53
+       |
+    13 |   - { from: internet, to: firewall, packet: { hex: "4500 001c" }, expect: drop }
+       |                                                     ^^^^^^^^^
+       |
+    help: a packet begins with the 20 bytes of IPv4 or the 40 bytes of IPv6
+
+    error: these bytes do not begin with an IP header
+      --> test.yaml:14:53
+       |
+    14 |   - { from: internet, to: firewall, packet: { hex: "0000000000000000000000000000000000000000" }, expect: drop }
+       |                                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+    help: a packet begins with the 20 bytes of IPv4 or the 40 bytes of IPv6
+
+    error: `hex` is a whole packet, and has this already
+      --> test.yaml:15:101
+       |
+    15 |   - { from: internet, to: firewall, packet: { hex: "4500001c000100004000f96ec6336407c000020a", ttl: 5 }, expect: drop }
+       |                                                                                                     ^
+
+    error: `hex` is a whole packet, and has this already
+      --> test.yaml:16:96
+       |
+    16 |   - { from: internet, to: firewall, packet: { hex: "4500001c000100004000f96ec6336407c000020a", fragments: { size: 8 } }, expect: drop }
+       |                                                                                                ^^^^^^^^^
+
+    error: the capture has no `file`
+      --> test.yaml:17:47
+       |
+    17 |   - { from: internet, to: firewall, packet: { pcap: { packet: 1 } }, expect: drop }
+       |                                               ^^^^
+       |
+    help: the capture, a pcap or pcapng file, relative to this file
+
+    error: the capture `missing.pcap` does not exist
+      --> test.yaml:18:61
+       |
+    18 |   - { from: internet, to: firewall, packet: { pcap: { file: missing.pcap } }, expect: drop }
+       |                                                             ^^^^^^^^^^^^
+
+    error: the capture `web.nft` is no pcap and no pcapng file
+      --> test.yaml:19:61
+       |
+    19 |   - { from: internet, to: firewall, packet: { pcap: { file: web.nft } }, expect: drop }
+       |                                                             ^^^^^^^
+
+    error: the capture `one.pcap` has one packet only
+      --> test.yaml:20:61
+       |
+    20 |   - { from: internet, to: firewall, packet: { pcap: { file: one.pcap, packet: 2 } }, expect: drop }
+       |                                                             ^^^^^^^^
+
+    error: `0` is not a value for `packet` (1 to 4294967295)
+      --> test.yaml:21:79
+       |
+    21 |   - { from: internet, to: firewall, packet: { pcap: { file: one.pcap, packet: 0 } }, expect: drop }
+       |                                                                               ^
+    "#);
 }

@@ -1,5 +1,6 @@
 //! `packet:` of the long form, header field by header field.
 
+mod bytes;
 mod ip;
 mod layer;
 mod transport;
@@ -71,6 +72,34 @@ impl Reader<'_> {
             return None;
         }
         let mut probe = probe?;
+        if let Transport::Bytes(_) = probe.packet.transport {
+            let parts = [
+                "payload",
+                "ip",
+                "ipv4",
+                "ipv6",
+                "ttl",
+                "fragments",
+                "truncate",
+            ];
+            let given: Vec<&str> = layer.fields.given().map(|(key, _)| key).collect();
+            for part in parts.into_iter().filter(|part| given.contains(part)) {
+                let whole = quote(carried_key.unwrap_or_default());
+                layer.misfit(
+                    part,
+                    format!("{whole} is a whole packet, and has this already"),
+                );
+            }
+            probe.text += &ether
+                .as_ref()
+                .map_or_else(String::new, |(_, text)| text.clone());
+            if let Some((ether, _)) = ether {
+                probe.packet.ether = ether;
+                let at = layer.fields.get("ether").map_or(value.at, |value| value.at);
+                probe.not_from_firewall = Some((at, "ether"));
+            }
+            return layer.finish(probe);
+        }
         probe.text += &layer.told(&[
             carried_key.unwrap_or_default(),
             "ip",

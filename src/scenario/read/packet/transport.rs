@@ -44,6 +44,8 @@ impl Reader<'_> {
             "ah" => self.ah(value),
             "ospf" => self.ospf(value),
             "vrrp" => self.vrrp(value),
+            "hex" => self.hex_packet(value),
+            "pcap" => self.captured(value),
             // The table of keys has no other.
             _ => self.protocol(value),
         }

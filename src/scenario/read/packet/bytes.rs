@@ -1,0 +1,85 @@
+//! `hex:` and `pcap:`: whole packets as they are.
+
+use firedrill_harness::{
+    packet::{Fragment, Seen, Transport},
+    protocol::Bytes,
+};
+
+use super::{
+    super::{
+        super::{Family, PacketSpec, capture, shape, source::Span, words::quote},
+        Reader,
+        address::family_of,
+        fields::Value,
+        service::Probe,
+    },
+    layer::Layer,
+};
+
+/// Longest beginning of a packet that the name of a case repeats, in bytes.
+const LONGEST_NAME: usize = 20;
+
+impl Reader<'_> {
+    pub(super) fn hex_packet(&mut self, value: Value<'_>) -> Option<Probe> {
+        let word = self.text(value, "hexadecimal digits")?;
+        let bytes = self.hex(word.text, word.span)?;
+        let told = firedrill_harness::protocol::hex(&bytes[..bytes.len().min(LONGEST_NAME)]);
+        let more = if bytes.len() > LONGEST_NAME {
+            "…"
+        } else {
+            ""
+        };
+        self.whole(bytes, format!("hex {told}{more}"), value.at, word.span)
+    }
+
+    pub(super) fn captured(&mut self, value: Value<'_>) -> Option<Probe> {
+        let mut layer = Layer::of(self, value, &shape::PCAP)?;
+        let file = layer.fields.get("file");
+        let file = file.and_then(|value| layer.reader.line(value, "the path of a capture"));
+        let number: u32 = layer.number("packet").unwrap_or(1);
+        if !layer.sound {
+            return None;
+        }
+        let word = file?;
+        let path = self.path(word);
+        match capture::packet(&path, number) {
+            Ok(bytes) => {
+                let text = format!("packet {number} of {}", word.text);
+                self.whole(bytes, text, value.at, word.span)
+            }
+            Err(why) => {
+                let message = format!("the capture {} {why}", quote(word.text));
+                self.problem(word.span, message);
+                None
+            }
+        }
+    }
+
+    /// A probe of bytes that begin with an IP header.
+    fn whole(&mut self, bytes: Vec<u8>, text: String, at: Span, shown: Span) -> Option<Probe> {
+        let Some(seen) = Seen::parse(&bytes) else {
+            self.problem(shown, "these bytes do not begin with an IP header")
+                .help(
+                    "a packet begins with the 20 bytes of IPv4 or the 40 bytes of IPv6".to_owned(),
+                );
+            return None;
+        };
+        let mut packet = PacketSpec::new(Transport::Bytes(Bytes(bytes.clone())));
+        packet.source = Some(seen.source);
+        packet.destination = Some(seen.destination);
+        packet.ttl = Some(seen.ttl);
+        packet.ip.fragment = seen.fragment.map(|part| Fragment {
+            offset: (part.offset / 8) as u16,
+            more: part.more,
+            id: None,
+        });
+        let family = family_of(seen.source);
+        if family == Family::Ipv4 {
+            let length = usize::from(bytes[0] & 0x0f) * 4;
+            packet.ip.options = Bytes(bytes.get(20..length).unwrap_or_default().to_vec());
+        }
+        let mut probe = Probe::new(text, at, packet);
+        probe.only = Some((family, at));
+        Some(probe)
+    }
+}
