@@ -51,7 +51,7 @@ struct Sitting {
     memory: Memory,
     /// As it was after loading.
     listing: Listing,
-    /// As it was listed last.
+    /// As it was listed last, with counters and sets if somebody asks for them.
     latest: String,
     steps: Vec<(usize, usize)>,
 }
@@ -220,6 +220,9 @@ impl<'a> Collector<'a> {
             return Err(out_of_order());
         };
         sitting.ruleset.complete(&mut evidence.trace);
+        if let Some(before) = evidence.listing_before.take() {
+            sitting.latest = before;
+        }
         let setting = Setting {
             lab: &self.planned.plan.lab,
             loaded: &sitting.loaded,

@@ -178,11 +178,16 @@ impl Drill<'_> {
         let mut prober = Prober::open(&lab, self.world, &probes, senses, self.plan.blind)?;
         for conversation in conversations {
             let mut talk = Talk::default();
+            let mut looked = false;
             for step in &conversation.steps {
                 match step {
                     Step::Wait(us) => Talk::wait(*us),
                     Step::Probe(probe) => {
+                        let look = conversation.watch.listing && !looked;
+                        let before = look.then(|| self.list_state(&lab)).transpose()?;
+                        looked |= look;
                         let mut evidence = talk.probe(&mut prober, probe)?;
+                        evidence.listing_before = before;
                         evidence.control = controls.next().unwrap_or_default();
                         if conversation.watch.listing {
                             evidence.listing = Some(self.list_state(&lab)?);
@@ -198,6 +203,7 @@ impl Drill<'_> {
                             return Ok(false);
                         };
                         listing = other;
+                        looked = false;
                     }
                 }
             }

@@ -501,6 +501,9 @@ pub struct Evidence {
     pub kernel: Option<KernelAnswer>,
     /// The same probe in the same lab without the candidate.
     pub control: Control,
+    /// The ruleset before the probe, if [`Watch::listing`] and nobody has looked since it was loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing_before: Option<String>,
     /// The ruleset after the probe, if [`Watch::listing`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<String>,

@@ -456,6 +456,11 @@ pub(super) static STEP: Object = Object {
         optional("repeat", REPEAT_SHAPE, REPEAT_DOC),
         optional("as", Shape::Scalar, AS_DOC),
         optional("mark", Shape::Scalar, MARK_DOC),
+        optional(
+            "payload",
+            PAYLOAD,
+            "What the packet of a `service` or a `reply` carries: a text, `hex:` and digits, or `{ size: BYTES }`.",
+        ),
         optional("wait", TIME, "Lets time pass: `2s`, `500ms`."),
         optional(
             "reload",

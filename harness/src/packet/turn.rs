@@ -167,21 +167,42 @@ impl Icmp {
 }
 
 impl Transport {
+    /// Sets what the last header is followed by, if that is free.
+    pub fn set_payload(&mut self, bytes: Payload) {
+        match self {
+            Self::Tcp(super::Tcp { payload, .. })
+            | Self::Udp(super::Udp { payload, .. })
+            | Self::Other { payload, .. } => *payload = bytes,
+            Self::Icmp(icmp) => {
+                if let Payload::Is(bytes) = bytes {
+                    icmp.data = Some(bytes);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Swaps the ports, if there are any.
     pub fn turn(&mut self) {
-        if let Self::Tcp(super::Tcp { sport, dport, .. })
-        | Self::Udp(super::Udp { sport, dport, .. }) = self
-        {
+        if let Some((sport, dport)) = self.ports_mut() {
             std::mem::swap(sport, dport);
         }
     }
 
     /// Sets the ports, if there are any.
     pub(crate) fn set_ports(&mut self, from: u16, to: u16) {
-        if let Self::Tcp(super::Tcp { sport, dport, .. })
-        | Self::Udp(super::Udp { sport, dport, .. }) = self
-        {
+        if let Some((sport, dport)) = self.ports_mut() {
             (*sport, *dport) = (from, to);
+        }
+    }
+
+    fn ports_mut(&mut self) -> Option<(&mut u16, &mut u16)> {
+        match self {
+            Self::Tcp(super::Tcp { sport, dport, .. })
+            | Self::Udp(super::Udp { sport, dport, .. })
+            | Self::UdpLite(super::UdpLite { sport, dport, .. })
+            | Self::Sctp(super::Sctp { sport, dport, .. }) => Some((sport, dport)),
+            _ => None,
         }
     }
 }

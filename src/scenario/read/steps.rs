@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use firedrill_harness::packet::{self, Transport, tcp_flag};
+use firedrill_harness::packet::{self, Payload, Transport, tcp_flag};
 
 use super::{
     super::{
@@ -62,6 +62,7 @@ struct SendDraft {
     repeat: Option<Repeat>,
     user: Option<String>,
     mark: Option<u32>,
+    payload: Option<Payload>,
     outcome: Outcome,
 }
 
@@ -320,9 +321,10 @@ impl Reader<'_> {
         };
         let allowed: &[&str] = match *kind {
             "from" => &[
-                "from", "to", "service", "packet", "inside", "repeat", "as", "mark", "expect",
+                "from", "to", "service", "packet", "payload", "inside", "repeat", "as", "mark",
+                "expect",
             ],
-            REPLY => &[REPLY, "expect"],
+            REPLY => &[REPLY, "payload", "expect"],
             "wait" => &["wait"],
             _ => &["reload", "meanwhile"],
         };
@@ -390,6 +392,7 @@ impl Reader<'_> {
         };
         let repeat = self.repeat(fields);
         let sender = self.sender(fields, ends.as_ref());
+        let payload = self.step_payload(fields);
         let outcome = self.needed(fields, "expect");
         let outcome = outcome.and_then(|value| self.outcome(value));
         let (probe, segment) = what?;
@@ -408,6 +411,7 @@ impl Reader<'_> {
             repeat,
             user,
             mark,
+            payload: payload?,
             outcome,
             ..SendDraft::new(ends?, segment)
         };
@@ -421,12 +425,23 @@ impl Reader<'_> {
             "true" => Some(Segment::Own),
             _ => self.answer_segment(word),
         };
+        let payload = self.step_payload(fields);
         let outcome = self.needed(fields, "expect");
         let outcome = outcome.and_then(|value| self.outcome(value))?;
         self.counted_only_if_repeated(&outcome, None)?;
         let text = format!("{REPLY} {}", word.text);
-        let send = SendDraft::answer(segment?, outcome);
+        let send = SendDraft {
+            payload: payload?,
+            ..SendDraft::answer(segment?, outcome)
+        };
         Some(StepDraft::send(&text, fields.at, send))
+    }
+
+    fn step_payload(&mut self, fields: &Fields<'_>) -> Option<Option<Payload>> {
+        match fields.get("payload") {
+            Some(value) => self.payload(value).map(Some),
+            None => Some(None),
+        }
     }
 
     fn wait(&mut self, fields: &Fields<'_>) -> Option<StepDraft> {
@@ -891,6 +906,7 @@ impl SendDraft {
             repeat: None,
             user: None,
             mark: None,
+            payload: None,
             outcome,
         }
     }
@@ -909,8 +925,11 @@ impl SendDraft {
         if let (Some((flags, data)), Transport::Tcp(tcp)) = (flags, &mut packet.transport) {
             tcp.flags = flags;
             if data {
-                tcp.payload = packet::Payload::Size(DATA_BYTES);
+                tcp.payload = Payload::Size(DATA_BYTES);
             }
+        }
+        if let Some(payload) = &self.payload {
+            packet.transport.set_payload(payload.clone());
         }
         Some(Send {
             from,

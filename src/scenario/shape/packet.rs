@@ -7,7 +7,7 @@ const BYTE: Shape = Shape::Number(0, 255);
 const U16: Shape = Shape::Number(0, 65_535);
 const U32: Shape = Shape::Number(0, u32::MAX);
 /// A text, `hex:` and digits, or `{ size: N }`.
-const PAYLOAD: Shape = Shape::AnyOf(&[Shape::Text, Shape::Object(&SIZE)]);
+pub(in crate::scenario) const PAYLOAD: Shape = Shape::AnyOf(&[Shape::Text, Shape::Object(&SIZE)]);
 const CHECKSUM: Shape = Shape::AnyOf(&[U16, Shape::Word(bad)]);
 const CHECKSUM_DOC: &str = "The checksum, if not the true one: a number, or `bad`.";
 const PAYLOAD_DOC: &str =

@@ -287,7 +287,8 @@ impl Reader<'_> {
         )
     }
 
-    fn payload(&mut self, value: Value<'_>) -> Option<Payload> {
+    /// A text, `hex:` and digits, or a size.
+    pub(in crate::scenario::read) fn payload(&mut self, value: Value<'_>) -> Option<Payload> {
         if let Kind::Map(_) = value.node.kind {
             let mut layer = Layer::of(self, value, &shape::SIZE)?;
             let size = layer.number("size");
