@@ -287,6 +287,7 @@ fn scenario() -> Scenario {
                     .into_iter()
                     .map(Into::into)
                     .collect(),
+                vlan: None,
             }],
             forwarding: true,
             routes: Vec::new(),

@@ -10,7 +10,7 @@ use firedrill_harness::{
     packet::Packet,
     protocol::{
         self as wire, Command, Conversation, Direction, InterfaceSpec, LabSpec, NeighbourSpec,
-        Origin, Plan, Probe, RouteSpec, Step as PlannedStep, Task, VERSION, Watch,
+        Origin, Plan, Probe, RouteSpec, Step as PlannedStep, Task, VERSION, VlanSpec, Watch,
     },
 };
 use ipnet::IpNet;
@@ -322,6 +322,11 @@ fn lab(scenario: &Scenario) -> LabSpec {
             .map(|interface| InterfaceSpec {
                 name: interface.name.clone(),
                 addresses: interface.addresses.clone(),
+                vlan: interface.vlan.map(|vlan| VlanSpec {
+                    on: vlan.on,
+                    id: vlan.id,
+                    service: vlan.service,
+                }),
             })
             .collect(),
         routes,
@@ -374,6 +379,7 @@ mod tests {
         let interface = |name: &str, net: &str| Interface {
             name: name.to_owned(),
             addresses: vec![net.parse().unwrap()],
+            vlan: None,
         };
         Scenario {
             id: "plan".to_owned(),

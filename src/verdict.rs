@@ -149,6 +149,9 @@ pub enum KernelReason {
     /// RFC 7126 section 4.3: the sender says by which way it wants to be routed, and the kernel does not
     /// let it (`accept_source_route`).
     SourceRoute,
+    /// The frame was not for the firewall: another destination address, or a VLAN tag that none of its
+    /// interfaces has.
+    OtherHost,
     /// There is no route to the destination.
     NoRoute,
 }
@@ -381,6 +384,7 @@ impl fmt::Display for KernelReason {
             Self::TimeToLive => "time to live exceeded",
             Self::BadHeader => "malformed IP header",
             Self::SourceRoute => "source route",
+            Self::OtherHost => "frame for another host",
             Self::NoRoute => "no route",
         })
     }

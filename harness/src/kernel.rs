@@ -24,6 +24,11 @@ impl Counters {
         Ok(Self(counters))
     }
 
+    /// Adds to a counter that the kernel tells elsewhere.
+    pub(crate) fn add(&mut self, name: &str, value: u64) {
+        *self.0.entry(name.to_owned()).or_default() += value;
+    }
+
     /// The counters that grew since an earlier snapshot.
     pub(crate) fn since(&self, earlier: &Self) -> Vec<(String, u64)> {
         self.0

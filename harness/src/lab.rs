@@ -11,7 +11,8 @@ use ipnet::IpNet;
 use crate::{
     error::Doing,
     netns::NetNs,
-    protocol::{Broken, LabSpec},
+    packet::VlanTag,
+    protocol::{Broken, InterfaceSpec, LabSpec},
     rtnetlink::{RouteSocket, Veth},
 };
 
@@ -45,6 +46,10 @@ pub(crate) struct Link {
     /// Index in the world's namespace.
     pub(crate) far_index: u32,
     pub(crate) far_mac: [u8; 6],
+    /// The link of the device itself: this one, or the one that it is a VLAN of.
+    pub(crate) device: usize,
+    /// The tags of its frames on that device, the outermost first.
+    pub(crate) tags: Vec<VlanTag>,
 }
 
 /// Settings of the kernel before interfaces exist, which inherit them. Forwarding comes first, because
@@ -108,22 +113,12 @@ impl Lab {
         // The far ends must not answer, resolve or announce anything.
         set_ipv6_sysctl("net.ipv6.conf.default.disable_ipv6", "1")?;
 
-        let links: Vec<Link> = (0_u32..)
-            .zip(&spec.interfaces)
-            .map(|(position, interface)| {
-                let [high, low] = (position as u16).to_be_bytes();
-                Link {
-                    name: interface.name.clone(),
-                    firewall_index: FIRST_INDEX + position,
-                    // Locally administered unicast addresses (IEEE 802-2014 section 8.4).
-                    firewall_mac: [0x02, 0xfd, 0x00, 0x01, high, low],
-                    far_index: (number + 1) * LAB_STRIDE + position,
-                    far_mac: [0x02, 0xfd, 0x00, 0x02, high, low],
-                }
-            })
-            .collect();
+        let mut links: Vec<Link> = Vec::new();
+        for (position, interface) in (0_u32..).zip(&spec.interfaces) {
+            links.push(link_of(interface, position, number, &links)?);
+        }
         let mut here = RouteSocket::open()?;
-        for link in &links {
+        for (_, link) in devices(&links) {
             here.add_veth(
                 &Veth {
                     far_name: format!("far{}", link.far_index),
@@ -140,6 +135,10 @@ impl Lab {
             let mut there = RouteSocket::open()?;
             there.set_up(LOOPBACK_INDEX)?;
             for (link, interface) in links.iter().zip(&spec.interfaces) {
+                if let Some(vlan) = &interface.vlan {
+                    let below = self::link(&links, vlan.on)?.firewall_index;
+                    there.add_vlan(&link.name, link.firewall_index, below, vlan)?;
+                }
                 there.set_up(link.firewall_index)?;
                 there.await_operational(link.firewall_index)?;
                 for address in &interface.addresses {
@@ -163,9 +162,7 @@ impl Lab {
                 .filter(IpAddr::is_ipv6)
                 .try_for_each(|address| there.await_local(address))
         })?;
-        links
-            .iter()
-            .try_for_each(|link| here.await_operational(link.far_index))?;
+        devices(&links).try_for_each(|(_, link)| here.await_operational(link.far_index))?;
         Ok(Self { firewall, links })
     }
 
@@ -183,6 +180,48 @@ impl Lab {
                 .try_for_each(|(name, value)| set_sysctl(name, value)))
         })
     }
+}
+
+/// The links that are devices of their own, with their positions.
+pub(crate) fn devices(links: &[Link]) -> impl Iterator<Item = (usize, &Link)> {
+    let numbered = links.iter().enumerate();
+    numbered.filter(|(position, link)| link.device == *position)
+}
+
+/// Both ends of an interface; `earlier` are those before it.
+fn link_of(
+    interface: &InterfaceSpec,
+    position: u32,
+    number: u32,
+    earlier: &[Link],
+) -> Result<Link, Broken> {
+    let [high, low] = (position as u16).to_be_bytes();
+    let own = Link {
+        name: interface.name.clone(),
+        firewall_index: FIRST_INDEX + position,
+        // Locally administered unicast addresses (IEEE 802-2014 section 8.4).
+        firewall_mac: [0x02, 0xfd, 0x00, 0x01, high, low],
+        far_index: (number + 1) * LAB_STRIDE + position,
+        far_mac: [0x02, 0xfd, 0x00, 0x02, high, low],
+        device: position as usize,
+        tags: Vec::new(),
+    };
+    let Some(vlan) = &interface.vlan else {
+        return Ok(own);
+    };
+    let below = link(earlier, vlan.on)?.clone();
+    let tag = VlanTag {
+        id: vlan.id,
+        service: vlan.service,
+        ..VlanTag::default()
+    };
+    Ok(Link {
+        name: own.name,
+        firewall_index: own.firewall_index,
+        tags: [below.tags, vec![tag]].concat(),
+        // The kernel gives a VLAN the address of the device below.
+        ..below
+    })
 }
 
 fn link(links: &[Link], interface: usize) -> Result<&Link, Broken> {

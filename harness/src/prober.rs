@@ -22,12 +22,12 @@ use nix::{
 use crate::{
     error::Doing,
     kernel::Counters,
-    lab::Lab,
+    lab::{Lab, Link, devices},
     mute::Mute,
     netlog::LogSocket,
     netns::NetNs,
     nftnetlink::TraceSocket,
-    packet::{Relation, Seen, pieces, protocol, relate},
+    packet::{Relation, Seen, VlanTag, pieces, protocol, relate},
     protocol::{
         Blind, Broken, Bytes, Control, Evidence, KernelAnswer, Observed, Origin, Place, Probe,
         Reloaded, SendError, Sighting, Trace, TraceVerdict, micros,
@@ -60,7 +60,8 @@ const MAX_READS: usize = 10_000;
 pub(crate) struct Prober<'a> {
     lab: &'a Lab,
     world: &'a NetNs,
-    wires: Vec<PacketSocket>,
+    /// One per device; VLANs share it.
+    wires: BTreeMap<usize, PacketSocket>,
     barriers: Vec<PacketSocket>,
     inputs: Vec<InputSocket>,
     /// For probes of the firewall itself, by user and mark.
@@ -138,11 +139,13 @@ impl<'a> Prober<'a> {
         senses: Senses,
         blind: Option<Blind>,
     ) -> Result<Self, Broken> {
-        let wires = lab
-            .links
-            .iter()
-            .map(|link| PacketSocket::wire(link.far_index))
-            .collect::<Result<_, _>>()?;
+        let wires = devices(&lab.links)
+            .map(|(device, link)| {
+                let mut links = lab.links.iter();
+                let tagged = links.any(|link| link.device == device && !link.tags.is_empty());
+                Ok((device, PacketSocket::wire(link.far_index, tagged)?))
+            })
+            .collect::<Result<_, Broken>>()?;
         let kinds: BTreeSet<(bool, u8)> = probes
             .iter()
             .flat_map(|probe| {
@@ -174,12 +177,14 @@ impl<'a> Prober<'a> {
                 .iter()
                 .map(|(v6, protocol)| InputSocket::open(*v6, *protocol))
                 .collect::<Result<_, _>>()?;
+            let mut routes = RouteSocket::open()?;
+            let counters = counters(lab, &mut routes)?;
             Ok((
                 barriers,
                 inputs,
                 Memberships::join(&groups)?,
-                RouteSocket::open()?,
-                Counters::read()?,
+                routes,
+                counters,
             ))
         };
         let (barriers, inputs, memberships, routes, counters) =
@@ -297,7 +302,7 @@ impl<'a> Prober<'a> {
             match run[0].from {
                 Origin::Wire(interface) => {
                     let (Some(link), Some(wire)) =
-                        (self.lab.links.get(interface), self.wires.get(interface))
+                        (self.lab.links.get(interface), self.wire(interface))
                     else {
                         return Err(Broken::new("read the plan", "a probe from no interface"));
                     };
@@ -369,10 +374,12 @@ impl<'a> Prober<'a> {
 
     /// Sends a barrier through a link and back; false if it was lost.
     fn barrier(&mut self, interface: usize, seen: &mut Vec<Sighting>) -> Result<bool, Broken> {
+        let lab = self.lab;
+        let device = lab.links.get(interface).map(|link| link.device);
         let (Some(link), Some(far), Some(near)) = (
-            self.lab.links.get(interface),
-            self.wires.get(interface),
-            self.barriers.get(interface),
+            device.and_then(|device| lab.links.get(device)),
+            device.and_then(|device| self.wires.get(&device)),
+            device.and_then(|device| self.barriers.get(device)),
         ) else {
             return Err(Broken::new("read the plan", "a probe from no interface"));
         };
@@ -386,22 +393,23 @@ impl<'a> Prober<'a> {
 
         let inbound = frame(link.firewall_mac, link.far_mac, ETHERTYPE_BARRIER, &number);
         far.send(&[inbound]).doing(|| "send a barrier")?;
-        if !await_barrier(near, inbox, number, deadline, &mut |_| {})? {
+        if !await_barrier(near, inbox, number, deadline, &mut |_, _| {})? {
             return Ok(false);
         }
         let outbound = frame(link.far_mac, link.firewall_mac, ETHERTYPE_BARRIER, &number);
         near.send(&[outbound]).doing(|| "send a barrier back")?;
-        await_barrier(far, inbox, number, deadline, &mut |packet| {
-            seen.push(sighting(Place::Wire(interface), packet));
+        await_barrier(far, inbox, number, deadline, &mut |tags, packet| {
+            seen.extend(on_wire(lab, link.device, tags, packet));
         })
     }
 
     /// Takes everything that has arrived anywhere.
     fn drain(&mut self, seen: &mut Vec<Sighting>) -> Result<(), Broken> {
         let inbox = &mut self.inbox;
-        for (interface, wire) in self.wires.iter().enumerate() {
-            let place = Place::Wire(interface);
-            let mut keep = |packet| seen.push(sighting(place, packet));
+        let lab = self.lab;
+        for (device, wire) in &self.wires {
+            let mut keep =
+                |tags: &[VlanTag], packet| seen.extend(on_wire(lab, *device, tags, packet));
             until_empty("read from the wire", || {
                 wire.receive(inbox, &mut keep, |_| {})
             })?;
@@ -413,6 +421,11 @@ impl<'a> Prober<'a> {
             })?;
         }
         Ok(())
+    }
+
+    /// The socket on the far end of an interface, or of the device that it is a VLAN of.
+    fn wire(&self, interface: usize) -> Option<&PacketSocket> {
+        self.wires.get(&self.lab.links.get(interface)?.device)
     }
 
     fn ask_kernel(&mut self, probe: &Probe) -> Result<KernelAnswer, Broken> {
@@ -431,9 +444,20 @@ impl<'a> Prober<'a> {
         Ok(KernelAnswer { route, counters })
     }
 
-    fn read_counters(&self) -> Result<Counters, Broken> {
-        self.lab.firewall.run(self.world, Counters::read)
+    fn read_counters(&mut self) -> Result<Counters, Broken> {
+        let (lab, routes) = (self.lab, &mut self.routes);
+        lab.firewall.run(self.world, || counters(lab, routes))
     }
+}
+
+/// What the kernel counts in the firewall's namespace, which is the current one.
+fn counters(lab: &Lab, routes: &mut RouteSocket) -> Result<Counters, Broken> {
+    let mut counters = Counters::read()?;
+    for link in &lab.links {
+        let others = routes.packets_for_others(link.firewall_index)?;
+        counters.add("LinkRxOtherHostDropped", others);
+    }
+    Ok(counters)
 }
 
 /// Probes that may be on their way at once: those without a mark of their own are alone.
@@ -460,7 +484,7 @@ fn await_barrier(
     inbox: &mut Inbox,
     number: [u8; 8],
     deadline: Instant,
-    packet: &mut impl FnMut(Vec<u8>),
+    packet: &mut impl FnMut(&[VlanTag], Vec<u8>),
 ) -> Result<bool, Broken> {
     let mut arrived = false;
     loop {
@@ -504,6 +528,17 @@ fn vanished(probe: &Probe, evidence: &Evidence) -> bool {
             .events
             .iter()
             .any(|event| event.verdict == TraceVerdict::Drop)
+}
+
+/// A packet on the wire of a device: on that of its VLAN, if it has the tags of one. What has tags that no
+/// interface has is on none.
+fn on_wire(lab: &Lab, device: usize, tags: &[VlanTag], packet: Vec<u8>) -> Option<Sighting> {
+    let same = |link: &Link| {
+        let ids = |tag: &VlanTag| (tag.id, tag.service);
+        link.device == device && link.tags.iter().map(ids).eq(tags.iter().map(ids))
+    };
+    let interface = lab.links.iter().position(same)?;
+    Some(sighting(Place::Wire(interface), packet))
 }
 
 fn sighting(place: Place, packet: Vec<u8>) -> Sighting {

@@ -66,6 +66,21 @@ pub struct InterfaceSpec {
     pub name: String,
     /// Its addresses with their prefix lengths.
     pub addresses: Vec<IpNet>,
+    /// What it is a VLAN of; a device of its own when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<VlanSpec>,
+}
+
+/// An interface that is a VLAN of another (IEEE 802.1Q).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VlanSpec {
+    /// The interface below; an earlier index into [`LabSpec::interfaces`].
+    pub on: usize,
+    /// VLAN identifier, 1 to 4094.
+    pub id: u16,
+    /// With service tags (IEEE 802.1ad) instead of customer tags.
+    #[serde(default)]
+    pub service: bool,
 }
 
 /// A route of the firewall.

@@ -15,7 +15,10 @@ use netlink_packet_core::{
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
-    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State},
+    link::{
+        InfoData, InfoKind, InfoVeth, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+        State, VlanProtocol,
+    },
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{
         RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
@@ -33,7 +36,7 @@ use crate::{
     netlink::{self, DATAGRAM_BYTES},
     netns::NetNs,
     packet::Packet,
-    protocol::{Broken, RouteAnswer, RouteSpec},
+    protocol::{Broken, RouteAnswer, RouteSpec, VlanSpec},
 };
 
 /// How long a link or an address may take to become usable. It needs about a millisecond, but the
@@ -99,6 +102,45 @@ impl RouteSocket {
             NLM_F_CREATE | NLM_F_EXCL,
         )
         .doing(|| format!("make the interface {}", veth.firewall_name))
+    }
+
+    /// Makes a VLAN of an interface of this namespace.
+    pub(crate) fn add_vlan(
+        &mut self,
+        name: &str,
+        index: u32,
+        below: u32,
+        vlan: &VlanSpec,
+    ) -> Result<(), Broken> {
+        let protocol = if vlan.service {
+            VlanProtocol::Ieee8021Ad
+        } else {
+            VlanProtocol::Ieee8021Q
+        };
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.attributes.extend([
+            LinkAttribute::IfName(name.to_owned()),
+            LinkAttribute::Link(below),
+            LinkAttribute::LinkInfo(vec![
+                LinkInfo::Kind(InfoKind::Vlan),
+                LinkInfo::Data(InfoData::Vlan(vec![
+                    InfoVlan::Id(vlan.id),
+                    InfoVlan::Protocol(protocol),
+                ])),
+            ]),
+        ]);
+        self.change(
+            RouteNetlinkMessage::NewLink(link),
+            NLM_F_CREATE | NLM_F_EXCL,
+        )
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => {
+                io::Error::other("this kernel has no VLANs (CONFIG_VLAN_8021Q, module 8021q)")
+            }
+            _ => error,
+        })
+        .doing(|| format!("make the VLAN interface {name}"))
     }
 
     /// Brings an interface of this namespace up.
@@ -181,6 +223,25 @@ impl RouteSocket {
         Ok(link
             .attributes
             .contains(&LinkAttribute::OperState(State::Up)))
+    }
+
+    /// How many IP packets an interface of this namespace threw away because their frames were for another
+    /// host: by their destination address, or by a VLAN tag that nobody has.
+    pub(crate) fn packets_for_others(&mut self, index: u32) -> Result<u64, Broken> {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        let answer = self
+            .request(RouteNetlinkMessage::GetLink(link), NLM_F_REQUEST)
+            .doing(|| format!("ask for the counters of interface number {index}"))?;
+        let Some(RouteNetlinkMessage::NewLink(link)) = answer else {
+            return Ok(0);
+        };
+        let counters = link.attributes.iter();
+        let mut counters = counters.filter_map(|attribute| match attribute {
+            LinkAttribute::Stats64(counters) => Some(counters.rx_otherhost_dropped),
+            _ => None,
+        });
+        Ok(counters.next().unwrap_or_default())
     }
 
     /// Gives an interface an address, usable at once.

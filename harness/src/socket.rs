@@ -17,12 +17,22 @@ use nix::{
     },
 };
 
-use crate::{error::Doing, lab::Link, packet::Packet, protocol::Broken, sys, users};
+use crate::{
+    error::Doing,
+    lab::Link,
+    packet::{Packet, VlanTag},
+    protocol::Broken,
+    sys, users,
+};
 
 /// An Ethernet header without tags: two addresses and the EtherType.
 const ETHERNET_HEADER: usize = 14;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// A customer tag (IEEE 802.1Q).
+const ETHERTYPE_TAG: u16 = 0x8100;
+/// A service tag (IEEE 802.1ad).
+const ETHERTYPE_SERVICE_TAG: u16 = 0x88a8;
 /// "Local Experimental Ethertype 1" (IEEE 802): passes no inet hook, so no candidate sees a barrier.
 pub(crate) const ETHERTYPE_BARRIER: u16 = 0x88b5;
 const ETH_P_ALL: u16 = libc::ETH_P_ALL as u16;
@@ -42,10 +52,23 @@ pub(crate) struct Inbox {
     buffers: Vec<[u8; FRAME_BYTES]>,
 }
 
-/// What a socket received: the bytes, and for raw IPv6 sockets the header the kernel took off.
+/// What a socket received: the bytes, and what the kernel took off them.
 struct Received<'a> {
     bytes: &'a [u8],
+    /// Of raw IPv6 sockets: the header.
     header: Option<[u8; IPV6_HEADER]>,
+    /// Of packet sockets: the outermost VLAN tag.
+    tag: Option<VlanTag>,
+}
+
+/// What the kernel takes off and says beside the bytes.
+#[derive(Debug, Clone, Copy)]
+enum Beside {
+    Nothing,
+    /// The header of packets of this protocol.
+    Ipv6Header(u8),
+    /// The outermost VLAN tag.
+    VlanTag,
 }
 
 const IPV6_HEADER: usize = 40;
@@ -62,7 +85,7 @@ impl Inbox {
     fn receive(
         &mut self,
         socket: &OwnedFd,
-        v6_protocol: Option<u8>,
+        beside: Beside,
         mut each: impl FnMut(Received<'_>),
     ) -> io::Result<usize> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
@@ -73,12 +96,17 @@ impl Inbox {
         // The kernel writes the used lengths of address and control data back into the headers, and
         // nothing resets them: headers that need both serve once.
         let mut fresh;
-        let headers = if v6_protocol.is_some() {
-            let space = cmsg_space!(libc::in6_pktinfo, i32, u32);
-            fresh = MultiHeaders::preallocate(BATCH, Some(space));
-            &mut fresh
-        } else {
-            &mut self.headers
+        let space = match beside {
+            Beside::Nothing => None,
+            Beside::Ipv6Header(_) => Some(cmsg_space!(libc::in6_pktinfo, i32, u32)),
+            Beside::VlanTag => Some(cmsg_space!(libc::tpacket_auxdata)),
+        };
+        let headers = match space {
+            None => &mut self.headers,
+            space => {
+                fresh = MultiHeaders::preallocate(BATCH, space);
+                &mut fresh
+            }
         };
         let flags = MsgFlags::MSG_DONTWAIT;
         let messages = match recvmmsg(socket.as_raw_fd(), headers, &mut slices, flags, None) {
@@ -89,11 +117,15 @@ impl Inbox {
         let mut count = 0;
         for message in messages {
             count += 1;
-            let header = v6_protocol.and_then(|protocol| ipv6_header(&message, protocol));
+            let (header, tag) = match beside {
+                Beside::Nothing => (None, None),
+                Beside::Ipv6Header(protocol) => (ipv6_header(&message, protocol), None),
+                Beside::VlanTag => (None, vlan_tag(&message)),
+            };
             let Some(bytes) = message.iovs().next() else {
                 continue;
             };
-            each(Received { bytes, header });
+            each(Received { bytes, header, tag });
         }
         Ok(count)
     }
@@ -133,13 +165,54 @@ fn ipv6_header(
     Some(header)
 }
 
+/// The VLAN tag that the kernel keeps beside a frame (`PACKET_AUXDATA`, packet(7)).
+fn vlan_tag(message: &nix::sys::socket::RecvMsg<'_, '_, SockaddrStorage>) -> Option<VlanTag> {
+    /// `TP_STATUS_VLAN_VALID` (linux/if_packet.h).
+    const VALID: u32 = 1 << 4;
+    message.cmsgs().ok()?.find_map(|control| {
+        let ControlMessageOwned::Unknown(unknown) = control else {
+            return None;
+        };
+        // `struct tpacket_auxdata`: status, two lengths, two offsets, the tag, its EtherType.
+        let data = &unknown.data_bytes;
+        let status = u32::from_ne_bytes(*data.first_chunk()?);
+        let half = |at: usize| Some(u16::from_ne_bytes(*data.get(at..)?.first_chunk()?));
+        let is_tag = unknown.cmsg_header.cmsg_level == libc::SOL_PACKET
+            && unknown.cmsg_header.cmsg_type == libc::PACKET_AUXDATA
+            && status & VALID != 0;
+        is_tag.then(|| Some(tag(half(18)?, half(16)?))).flatten()
+    })
+}
+
+/// A VLAN tag from its EtherType and its control information.
+fn tag(ethertype: u16, control: u16) -> VlanTag {
+    VlanTag {
+        id: control & 0x0fff,
+        priority: (control >> 13) as u8,
+        dei: control & 0x1000 != 0,
+        service: ethertype == ETHERTYPE_SERVICE_TAG,
+    }
+}
+
 /// A packet socket on one interface.
-pub(crate) struct PacketSocket(OwnedFd);
+pub(crate) struct PacketSocket {
+    fd: OwnedFd,
+    beside: Beside,
+}
 
 impl PacketSocket {
-    /// Sends on an interface of the current namespace and sees everything that arrives there.
-    pub(crate) fn wire(interface: u32) -> Result<Self, Broken> {
-        Self::open(ETH_P_ALL, interface).doing(|| "open a packet socket on a far end")
+    /// Sends on an interface of the current namespace and sees everything that arrives there, with its VLAN
+    /// tags if it may have some.
+    pub(crate) fn wire(interface: u32, tagged: bool) -> Result<Self, Broken> {
+        let open = || {
+            let mut socket = Self::open(ETH_P_ALL, interface)?;
+            if tagged {
+                sys::set_option(&socket.fd, libc::SOL_PACKET, libc::PACKET_AUXDATA, 1)?;
+                socket.beside = Beside::VlanTag;
+            }
+            io::Result::Ok(socket)
+        };
+        open().doing(|| "open a packet socket on a far end")
     }
 
     /// Sends on an interface of the current namespace and sees barriers only.
@@ -154,7 +227,10 @@ impl PacketSocket {
         sys::set_option(&fd, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1)?;
         sys::set_option(&fd, libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
         sys::bind_packet(&fd, ethertype, interface)?;
-        Ok(Self(fd))
+        Ok(Self {
+            fd,
+            beside: Beside::Nothing,
+        })
     }
 
     /// Sends whole frames, in order.
@@ -167,7 +243,7 @@ impl PacketSocket {
             let mut sent = 0;
             while sent < batch.len() {
                 let result = sendmmsg(
-                    self.0.as_raw_fd(),
+                    self.fd.as_raw_fd(),
                     &mut headers,
                     &slices[sent..],
                     &addresses[sent..],
@@ -184,22 +260,32 @@ impl PacketSocket {
         Ok(())
     }
 
-    /// Takes at most one batch of frames: IP packets without their Ethernet header go to `packet`,
-    /// barriers to `barrier`. Returns how many frames there were.
+    /// Takes at most one batch of frames: IP packets without their Ethernet header go to `packet` with their
+    /// tags, barriers to `barrier`. Returns how many frames there were.
     pub(crate) fn receive(
         &self,
         inbox: &mut Inbox,
-        mut packet: impl FnMut(Vec<u8>),
+        mut packet: impl FnMut(&[VlanTag], Vec<u8>),
         mut barrier: impl FnMut(&[u8]),
     ) -> io::Result<usize> {
-        inbox.receive(&self.0, None, |received| {
-            let Some((header, payload)) = received.bytes.split_at_checked(ETHERNET_HEADER) else {
+        inbox.receive(&self.fd, self.beside, |received| {
+            let Some((header, mut payload)) = received.bytes.split_at_checked(ETHERNET_HEADER)
+            else {
                 return;
             };
-            match u16::from_be_bytes([header[12], header[13]]) {
+            let mut ethertype = u16::from_be_bytes([header[12], header[13]]);
+            let mut tags = Vec::from_iter(received.tag);
+            while let (ETHERTYPE_TAG | ETHERTYPE_SERVICE_TAG, [a, b, c, d, behind @ ..]) =
+                (ethertype, payload)
+            {
+                tags.push(tag(ethertype, u16::from_be_bytes([*a, *b])));
+                ethertype = u16::from_be_bytes([*c, *d]);
+                payload = behind;
+            }
+            match ethertype {
                 ETHERTYPE_BARRIER => barrier(payload),
                 ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {
-                    packet(payload[..payload.len().min(KEPT_BYTES)].to_vec());
+                    packet(&tags, payload[..payload.len().min(KEPT_BYTES)].to_vec());
                 }
                 _ => {}
             }
@@ -209,7 +295,7 @@ impl PacketSocket {
 
 impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -225,7 +311,27 @@ pub(crate) fn frame_to_firewall(link: &Link, packet: &Packet, piece: &[u8]) -> V
         .destination
         .or_else(|| group_address(packet.destination));
     let from = ether.source.unwrap_or(link.far_mac);
-    frame(to.unwrap_or(link.firewall_mac), from, ethertype, piece)
+    let to = to.unwrap_or(link.firewall_mac);
+    let tags: Vec<&VlanTag> = link.tags.iter().chain(&ether.vlan).collect();
+    let Some((outermost, inner)) = tags.split_first() else {
+        return frame(to, from, ethertype, piece);
+    };
+    let tag_type = |tag: &VlanTag| {
+        if tag.service {
+            ETHERTYPE_SERVICE_TAG
+        } else {
+            ETHERTYPE_TAG
+        }
+    };
+    let mut payload = Vec::new();
+    let following = inner.iter().map(|tag| tag_type(tag)).chain([ethertype]);
+    for (tag, next) in tags.iter().zip(following) {
+        let control = u16::from(tag.priority) << 13 | u16::from(tag.dei) << 12 | tag.id;
+        payload.extend(control.to_be_bytes());
+        payload.extend(next.to_be_bytes());
+    }
+    payload.extend_from_slice(piece);
+    frame(to, from, tag_type(outermost), &payload)
 }
 
 /// The group address that a broadcast or multicast packet is sent to (RFC 1112 section 6.4, RFC 2464
@@ -259,8 +365,7 @@ pub(crate) fn frame(to: [u8; 6], from: [u8; 6], ethertype: u16, payload: &[u8]) 
 /// namespace delivers to itself, whether anybody listens or not.
 pub(crate) struct InputSocket {
     fd: OwnedFd,
-    /// The protocol, if the kernel takes the header off (IPv6).
-    v6_protocol: Option<u8>,
+    beside: Beside,
 }
 
 impl InputSocket {
@@ -286,7 +391,11 @@ impl InputSocket {
             }
             io::Result::Ok(Self {
                 fd,
-                v6_protocol: v6.then_some(protocol),
+                beside: if v6 {
+                    Beside::Ipv6Header(protocol)
+                } else {
+                    Beside::Nothing
+                },
             })
         };
         open().doing(|| format!("listen behind the input hook for IP protocol {protocol}"))
@@ -298,7 +407,7 @@ impl InputSocket {
         inbox: &mut Inbox,
         mut packet: impl FnMut(Vec<u8>),
     ) -> io::Result<usize> {
-        inbox.receive(&self.fd, self.v6_protocol, |received| {
+        inbox.receive(&self.fd, self.beside, |received| {
             let mut bytes = received
                 .header
                 .map_or_else(Vec::new, |header| header.to_vec());
@@ -383,5 +492,102 @@ impl OutputSocket {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etherparse::{LinkExtSlice, SlicedPacket};
+
+    use super::*;
+    use crate::packet::{Transport, Udp, craft};
+
+    fn link(tags: Vec<VlanTag>) -> Link {
+        Link {
+            name: "eth0".to_owned(),
+            firewall_index: 2,
+            firewall_mac: [2, 0, 0, 0, 0, 1],
+            far_index: 1000,
+            far_mac: [2, 0, 0, 0, 0, 2],
+            device: 0,
+            tags,
+        }
+    }
+
+    fn packet(destination: &str) -> Packet {
+        let destination: IpAddr = destination.parse().unwrap();
+        let source = if destination.is_ipv6() {
+            "2001:db8::7"
+        } else {
+            "198.51.100.7"
+        };
+        let udp = Udp {
+            sport: 1,
+            dport: 2,
+            ..Udp::default()
+        };
+        Packet::new(
+            source.parse().unwrap(),
+            destination,
+            0xfd00_0001,
+            Transport::Udp(udp),
+        )
+    }
+
+    /// The independent oracle is etherparse.
+    #[test]
+    fn tags_of_the_interface_and_of_the_packet_follow_each_other() {
+        let outer = VlanTag {
+            id: 100,
+            service: true,
+            ..VlanTag::default()
+        };
+        let mut probe = packet("192.0.2.1");
+        probe.ether.vlan = vec![VlanTag {
+            id: 5,
+            priority: 3,
+            dei: true,
+            service: false,
+        }];
+        let frame = frame_to_firewall(&link(vec![outer]), &probe, &craft(&probe));
+        let parsed = SlicedPacket::from_ethernet(&frame).unwrap();
+        let tags: Vec<_> = parsed
+            .link_exts
+            .iter()
+            .filter_map(|extension| match extension {
+                LinkExtSlice::Vlan(tag) => Some(tag),
+                _ => None,
+            })
+            .map(|tag| {
+                (
+                    tag.vlan_identifier().value(),
+                    tag.priority_code_point().value(),
+                    tag.drop_eligible_indicator(),
+                )
+            })
+            .collect();
+        assert_eq!(tags, [(100, 0, false), (5, 3, true)]);
+        assert_eq!(frame[12..14], [0x88, 0xa8]);
+        assert!(parsed.net.is_some() && parsed.transport.is_some());
+        assert_eq!(
+            tag(ETHERTYPE_TAG, u16::from_be_bytes([frame[18], frame[19]])),
+            probe.ether.vlan[0]
+        );
+    }
+
+    /// The examples of RFC 1112 section 6.4 and RFC 2464 section 7.
+    #[test]
+    fn what_is_sent_to_a_group_has_the_address_of_the_group() {
+        for (destination, address) in [
+            ("224.0.0.1", [0x01, 0x00, 0x5e, 0x00, 0x00, 0x01]),
+            ("239.255.1.2", [0x01, 0x00, 0x5e, 0x7f, 0x01, 0x02]),
+            ("255.255.255.255", [0xff; 6]),
+            ("ff02::1:ff00:5", [0x33, 0x33, 0xff, 0x00, 0x00, 0x05]),
+            ("192.0.2.1", [2, 0, 0, 0, 0, 1]),
+        ] {
+            let probe = packet(destination);
+            let frame = frame_to_firewall(&link(Vec::new()), &probe, &craft(&probe));
+            assert_eq!(frame[..6], address, "{destination}");
+        }
     }
 }

@@ -24,6 +24,9 @@ pub(super) fn kernel_reason(
     let answer = answer?;
     let grew = |names: &[&str]| grew(answer, names);
     let from_outside = matches!(probe.from, Origin::Wire(_));
+    if from_outside && grew(&["LinkRxOtherHostDropped"]) {
+        return Some(KernelReason::OtherHost);
+    }
     // The header is looked at first, then the route; the hop limit comes last.
     if grew(&[
         "IpExtInCsumErrors",

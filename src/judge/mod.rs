@@ -336,6 +336,7 @@ fn path_works(probe: &Probe, control: &Control, lab: &LabSpec) -> Result<(), Inc
             | KernelReason::ForwardingOff
             | KernelReason::TimeToLive
             | KernelReason::SourceRoute
+            | KernelReason::OtherHost
             | KernelReason::BadHeader,
         ) => Ok(()),
     }

@@ -79,6 +79,19 @@ pub struct Interface {
     pub name: String,
     /// Its own addresses with their prefix lengths.
     pub addresses: Vec<IpNet>,
+    /// What it is a VLAN of.
+    pub vlan: Option<Vlan>,
+}
+
+/// An interface that is a VLAN of another (IEEE 802.1Q).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vlan {
+    /// Index into [`Firewall::interfaces`], before its own.
+    pub on: usize,
+    /// VLAN identifier, 1 to 4094.
+    pub id: u16,
+    /// With service tags (IEEE 802.1ad).
+    pub service: bool,
 }
 
 /// A route of the firewall through a gateway.

@@ -179,6 +179,9 @@ pub(super) static SCENARIO: Object = Object {
     spread: true,
 };
 
+static INTERFACE_OR_ADDRESSES: Shape =
+    Shape::AnyOf(&[Shape::OneOrMore(&PREFIX), Shape::Object(&INTERFACE)]);
+
 /// `firewall:`.
 pub(super) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {
     Object {
@@ -198,8 +201,11 @@ pub(super) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {
         ),
         required(
             "interfaces",
-            Shape::Map("^[^/:\\s]{1,15}$", &Shape::OneOrMore(&PREFIX)),
-            "The interfaces as the ruleset names them, each with its addresses (`192.0.2.10/24`).",
+            Shape::Map(
+                "^[^/:\\s]{1,15}$",
+                &INTERFACE_OR_ADDRESSES,
+            ),
+            "The interfaces as the ruleset names them, each with its addresses (`192.0.2.10/24`), or with what it is a VLAN of.",
         ),
         optional(
             "forwarding",
@@ -299,6 +305,49 @@ fn layer_words() -> Vec<&'static str> {
 fn kept<T>(items: impl IntoIterator<Item = T>) -> &'static [T] {
     Vec::leak(items.into_iter().collect())
 }
+
+/// An interface with more than addresses.
+pub(super) static INTERFACE: Object = Object {
+    name: "interface",
+    what: "the interface",
+    doc: "An interface that is more than a device with addresses.",
+    keys: &[
+        optional(
+            "address",
+            Shape::OneOrMore(&PREFIX),
+            "Its address or addresses with prefix lengths.",
+        ),
+        optional(
+            "vlan",
+            Shape::Object(&VLAN),
+            "The VLAN that it is, and of which interface.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+/// `vlan:` of an interface.
+pub(super) static VLAN: Object = Object {
+    name: "vlan",
+    what: "the VLAN",
+    doc: "A VLAN of another interface.",
+    keys: &[
+        required(
+            "on",
+            Shape::Text,
+            "The interface below, which stands before this one.",
+        ),
+        required("id", Shape::Number(1, 4094), "The number of the VLAN."),
+        optional(
+            "service",
+            Shape::Bool,
+            "With service tags (802.1ad), for VLANs in VLANs.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
 
 /// A host.
 pub(super) static HOST: Object = Object {

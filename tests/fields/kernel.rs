@@ -59,6 +59,24 @@ fn a_source_route_is_dropped_by_the_kernel_unless_a_rule_at_ingress_is_faster() 
 }
 
 #[test]
+fn a_frame_for_another_host_is_dropped_by_the_kernel_unless_a_rule_at_ingress_is_faster() {
+    dropped_by_the_kernel("Frames for another host", "other-host", 6);
+}
+
+/// A host behind one interface cannot talk its way into a VLAN that the firewall does not have there.
+#[test]
+fn a_rule_for_one_vlan_does_not_decide_on_another() {
+    let packet = "{ ether: { vlan: 6 }, udp: { dport: 53 } }";
+    for case in sent(&ingress("vlan id 5 drop"), INPUT, packet) {
+        assert_eq!(case.verdict, "drop");
+        assert_eq!(
+            (case.kernel.as_deref(), case.rule),
+            (Some("other-host"), None)
+        );
+    }
+}
+
+#[test]
 fn a_source_route_is_dropped_by_the_kernel_unless_it_is_told_to_accept_it() {
     let packet = "{ ipv4: { options: [{ loose-source-route: 10.0.0.5 }] }, udp: { dport: 53 } }";
     for case in sent(&Lab::new(NOTHING), INPUT, packet) {

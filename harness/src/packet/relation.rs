@@ -77,7 +77,13 @@ pub fn relate_traced(probe: &Packet, bytes: &[u8]) -> Relation {
         bytes[0] = truth << 4 | (first & 0x0f);
         return relate_headers(probe, &bytes);
     }
-    relate_headers(probe, bytes)
+    let relation = relate_headers(probe, bytes);
+    // Below a second VLAN tag the kernel shows that tag where it looks for the network header.
+    match (relation, bytes) {
+        (Relation::Unrelated, [_, _, 0x08, 0x00, packet @ ..])
+        | (Relation::Unrelated, [_, _, 0x86, 0xdd, packet @ ..]) => relate_headers(probe, packet),
+        (relation, _) => relation,
+    }
 }
 
 fn relate_headers(probe: &Packet, bytes: &[u8]) -> Relation {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{
     super::{
-        Family, Firewall, Interface, Layer, Route, files, shape,
+        Family, Firewall, Interface, Layer, Route, Vlan, files, shape,
         source::Span,
         tree::{Kind, Word},
         words::{self, quote},
@@ -45,6 +45,7 @@ pub(super) struct Side {
     pub(super) name: String,
     pub(super) at: Span,
     pub(super) addresses: Vec<(IpNet, Span)>,
+    vlan: Option<Vlan>,
     /// Whether these are all its addresses.
     pub(super) sound: bool,
 }
@@ -73,6 +74,7 @@ impl FirewallDraft {
         let interfaces = self.interfaces.into_iter().map(|side| Interface {
             name: side.name,
             addresses: side.addresses.into_iter().map(|(net, _)| net).collect(),
+            vlan: side.vlan,
         });
         Some(Firewall {
             candidate: self.candidate?,
@@ -355,7 +357,13 @@ impl Reader<'_> {
             name: name.text.to_owned(),
             at: name.span,
             addresses: Vec::new(),
+            vlan: None,
             sound: true,
+        };
+        let value = match self.detailed(value, &mut side, firewall) {
+            Ok(Some(addresses)) => addresses,
+            Ok(None) => return side,
+            Err(value) => value,
         };
         if let Kind::Map(_) | Kind::Null = value.node.kind {
             self.unexpected(value, "an address or a list of addresses")
@@ -381,6 +389,66 @@ impl Reader<'_> {
             }
         }
         side
+    }
+
+    /// An interface with `address` and `vlan`; gives its addresses, or the value back if it is none.
+    fn detailed<'n>(
+        &mut self,
+        value: Value<'n>,
+        side: &mut Side,
+        firewall: &FirewallDraft,
+    ) -> Result<Option<Value<'n>>, Value<'n>> {
+        let Kind::Map(entries) = &value.node.kind else {
+            return Err(value);
+        };
+        if !entries
+            .iter()
+            .any(|entry| shape::INTERFACE.key(&entry.key.text).is_some())
+        {
+            return Err(value);
+        }
+        let Some(fields) = self.fields(value, &shape::INTERFACE) else {
+            side.sound = false;
+            return Ok(None);
+        };
+        if let Some(value) = fields.get("vlan") {
+            side.vlan = self.vlan(value, side.at, firewall);
+            side.sound &= side.vlan.is_some();
+        }
+        Ok(fields.get("address"))
+    }
+
+    fn vlan(&mut self, value: Value<'_>, name: Span, firewall: &FirewallDraft) -> Option<Vlan> {
+        let fields = self.fields(value, &shape::VLAN)?;
+        let below = fields
+            .get("on")
+            .and_then(|value| self.line(value, "an interface"));
+        let id = fields
+            .get("id")
+            .and_then(|value| self.number(value, "a VLAN", 1..=4094));
+        let service = match fields.get("service") {
+            Some(value) => self.boolean(value),
+            None => Some(false),
+        };
+        let (below, id, service) = (below?, id?, service?);
+        let Some(on) = firewall.names().position(|known| known == below.text) else {
+            let help = words::suggest(below.text, firewall.names());
+            self.no_such(below, "interface", help);
+            return None;
+        };
+        let vlan = Vlan { on, id, service };
+        let twin = firewall
+            .interfaces
+            .iter()
+            .find(|side| side.vlan == Some(vlan));
+        if let Some(twin) = twin {
+            let (at, twin) = (twin.at, quote(&twin.name));
+            let message = format!("{} has the VLAN {id} twice", quote(below.text));
+            self.problem(name, message)
+                .also(at, format!("{twin} is it already"));
+            return None;
+        }
+        Some(vlan)
     }
 
     fn side_address(

@@ -482,3 +482,73 @@ fn what_is_planned_is_not_called_a_typing_error() {
       |   ^^^^^
     ");
 }
+
+#[test]
+fn vlans_that_cannot_be_made_are_refused() {
+    assert_snapshot!(firewall("  nftables: web.nft
+  interfaces:
+    eth0: 192.0.2.10/24
+    eth0.5: { address: 10.5.0.1/24, vlan: { on: eth1, id: 5 } }
+    eth0.6: { vlan: { on: eth0, id: 4095 } }
+    eth0.7: { vlan: { on: eth0 } }
+    eth0.8: { vlan: 8 }
+    eth0.9: { vlan: { on: eth0.9, id: 9 } }
+    eth0.10: { vlan: { on: eth0, id: 10 } }
+    again: { vlan: { on: eth0, id: 10 } }
+    inner: { address: 10.11.0.1/24, vlan: { on: eth0, id: 10, service: true }, mtu: 9000 }
+"), @r"
+    error: unknown interface `eth1`
+     --> test.yaml:5:49
+      |
+    5 |     eth0.5: { address: 10.5.0.1/24, vlan: { on: eth1, id: 5 } }
+      |                                                 ^^^^
+      |
+    help: did you mean `eth0`?
+
+    error: `4095` is not a VLAN (1 to 4094)
+     --> test.yaml:6:37
+      |
+    6 |     eth0.6: { vlan: { on: eth0, id: 4095 } }
+      |                                     ^^^^
+
+    error: the VLAN has no `id`
+     --> test.yaml:7:15
+      |
+    7 |     eth0.7: { vlan: { on: eth0 } }
+      |               ^^^^
+      |
+    help: the number of the VLAN
+
+    error: expected a map, found a text
+     --> test.yaml:8:21
+      |
+    8 |     eth0.8: { vlan: 8 }
+      |                     ^
+      |
+    help: the VLAN has the keys `on`, `id` and `service`
+
+    error: unknown interface `eth0.9`
+     --> test.yaml:9:27
+      |
+    9 |     eth0.9: { vlan: { on: eth0.9, id: 9 } }
+      |                           ^^^^^^
+      |
+    help: known are `eth0`, `eth0.5`, `eth0.6`, `eth0.7` and `eth0.8`
+
+    error: `eth0` has the VLAN 10 twice
+      --> test.yaml:11:5
+       |
+    10 |     eth0.10: { vlan: { on: eth0, id: 10 } }
+       |     ------- `eth0.10` is it already
+    11 |     again: { vlan: { on: eth0, id: 10 } }
+       |     ^^^^^
+
+    error: unknown key `mtu`
+      --> test.yaml:12:80
+       |
+    12 |     inner: { address: 10.11.0.1/24, vlan: { on: eth0, id: 10, service: true }, mtu: 9000 }
+       |                                                                                ^^^ the interface has no such key
+       |
+    help: known are `address` and `vlan`
+    ");
+}

@@ -220,7 +220,7 @@ fn a_missing_part_of_the_scenario_is_named_with_what_it_is_for() {
     1 | firewall: {}
       | ^^^^^^^^
       |
-    help: the interfaces as the ruleset names them, each with its addresses (`192.0.2.10/24`)
+    help: the interfaces as the ruleset names them, each with its addresses (`192.0.2.10/24`), or with what it is a VLAN of
 
     error: the firewall has none of [dialects]
      --> test.yaml:1:1
