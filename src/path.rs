@@ -197,15 +197,17 @@ pub fn mark(trace: &Trace, packet: &Packet) -> Option<u32> {
     events_of(trace, packet).last().map(|event| event.mark)
 }
 
-/// Who let an accepted packet pass: the last rule that said so in a filter chain of this hook; without
+/// Who let an accepted packet pass: the last rule that said so in a filter chain of this hook in one of
+/// these families; without
 /// one, the last policy there. `None` if there are such chains and the trace shows none of them: a
 /// candidate may switch the trace off (`meta nftrace set 0`).
 #[must_use]
-pub fn who_accepted(runs: &[Run<'_>], ruleset: &Ruleset, hook: &str, v6: bool) -> Option<Decider> {
-    let families = match v6 {
-        true => ["inet", "ip6", "legacy ip6"],
-        false => ["inet", "ip", "legacy ip"],
-    };
+pub fn who_accepted(
+    runs: &[Run<'_>],
+    ruleset: &Ruleset,
+    hook: &str,
+    families: &[&str],
+) -> Option<Decider> {
     let decides = |chain: &Chain| {
         let base = ruleset.chain(chain).and_then(|info| info.base.as_ref());
         base.is_some_and(|base| base.kind == "filter" && base.hook == hook)

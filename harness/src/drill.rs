@@ -13,7 +13,7 @@ use crate::{
     prober::{Prober, Senses, stay_on_this_cpu},
     protocol::{
         Blind, Broken, CandidateSpec, Control, Conversation, Listing, Loaded, Plan, Probe, Record,
-        Reload, Reloaded, Step, Watch, micros,
+        Reload, Reloaded, Step, Task, Watch, micros,
     },
 };
 
@@ -77,6 +77,16 @@ impl Drill<'_> {
         Ok(())
     }
 
+    /// Whether any probe of the plan is an ARP message.
+    fn has_arp(&self) -> bool {
+        let conversations = match &self.plan.task {
+            Task::Drill(conversations) => conversations.as_slice(),
+            Task::Shell(_) => &[],
+        };
+        let mut probes = conversations.iter().flat_map(probes_of);
+        probes.any(|probe| probe.packet.is_arp())
+    }
+
     /// A fresh lab.
     fn lab(&self, number: u32) -> Result<Lab, Broken> {
         let firewall = NetNs::fresh(self.world)?;
@@ -104,7 +114,7 @@ impl Drill<'_> {
             return Ok(None);
         };
         let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
-        nft.trace_everything(&names)?;
+        nft.trace_everything(&names, self.has_arp())?;
         if watch.state {
             nft.trace_states()?;
         }

@@ -40,6 +40,8 @@ const SUBSYSTEM_NFTABLES: u16 = 10;
 const TRACE_GROUP: u32 = 9;
 /// Before every other chain, whatever its priority.
 const FIRST_PRIORITY: i32 = i32::MIN;
+/// Behind every other chain.
+const LAST_PRIORITY: i32 = i32::MAX;
 
 /// A netfilter socket in the namespace in which it was opened.
 pub(crate) struct NftSocket {
@@ -93,14 +95,25 @@ impl NftSocket {
     /// Adds the tables that switch the trace on for everything that comes in on `interfaces` or is
     /// sent by the firewall itself. They belong to this socket (`NFT_TABLE_F_OWNER`): a candidate's
     /// `flush ruleset` leaves them alone, and they go when the socket closes.
-    pub(crate) fn trace_everything(&mut self, interfaces: &[&str]) -> Result<(), Broken> {
+    ///
+    /// With `arp`, a chain behind all others shows which ARP messages they let pass.
+    pub(crate) fn trace_everything(
+        &mut self,
+        interfaces: &[&str],
+        arp: bool,
+    ) -> Result<(), Broken> {
         let mut hooks = vec![("output", InetHookNumber::LocalOut)];
         // A kernel without CONFIG_NETFILTER_INGRESS: prerouting is the next best place.
         if self.commit(ingress_batch(interfaces)).is_err() {
             hooks.push(("prerouting", InetHookNumber::PreRouting));
         }
         self.commit(inet_batch(&hooks))
-            .doing(|| "switch the nftables trace on")
+            .doing(|| "switch the nftables trace on")?;
+        if arp {
+            self.commit(arp_batch())
+                .doing(|| "switch the nftables trace of ARP on")?;
+        }
+        Ok(())
     }
 
     /// Adds chains behind connection tracking that make the trace say which state it gave a packet:
@@ -272,6 +285,18 @@ fn state_rule(chain: &str, bit: u32) -> NfTablesMessage {
             RuleAttribute::Expressions(vec![ct.into(), masked.into(), set.into()]),
         ],
     })
+}
+
+/// Behind every chain of the family `arp`. Its hook "input" has the number of prerouting
+/// (`NF_ARP_IN`, linux/netfilter_arp.h).
+fn arp_batch() -> Vec<(NetfilterProtoFamily, NfTablesMessage)> {
+    let hook = vec![
+        Hook::Number(HookNumber::Inet(InetHookNumber::PreRouting)),
+        Hook::Priority(LAST_PRIORITY as u32),
+    ];
+    [table(), chain("input", hook), trace_rule("input")]
+        .map(|message| (NetfilterProtoFamily::ARP, message))
+        .into()
 }
 
 fn table() -> NfTablesMessage {

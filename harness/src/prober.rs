@@ -26,11 +26,11 @@ use crate::{
     mute::Mute,
     netlog::LogSocket,
     netns::NetNs,
-    nftnetlink::TraceSocket,
-    packet::{Relation, Seen, VlanTag, pieces, protocol, relate},
+    nftnetlink::{NftSocket, TRACE_TABLE, TraceSocket},
+    packet::{Relation, VlanTag, pieces, protocol, relate_bytes},
     protocol::{
         Blind, Broken, Bytes, Control, Evidence, KernelAnswer, Observed, Origin, Place, Probe,
-        Reloaded, SendError, Sighting, Trace, TraceVerdict, micros,
+        Reloaded, SendError, Sighting, Trace, TraceEvent, TraceVerdict, micros,
     },
     rtnetlink::RouteSocket,
     socket::{
@@ -46,6 +46,9 @@ const BARRIER_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a barrier crosses the link in both directions. Once covers a probe and its answer; twice
 /// covers packets that the firewall sends to itself.
 const BARRIER_ROUNDS: u32 = 2;
+
+/// Asked for the trace of a control run, in bytes; only of ARP probes, which are alone.
+const CONTROL_TRACE_BUFFER: usize = 1 << 20;
 
 /// How many probes of a control run are on their way at once: few enough for every socket buffer.
 const CONTROL_WINDOW: usize = 32;
@@ -70,6 +73,8 @@ pub(crate) struct Prober<'a> {
     routes: RouteSocket,
     counters: Counters,
     senses: Senses,
+    /// Owns the tables that trace ARP where there is no candidate.
+    _arp: Option<NftSocket>,
     inbox: Inbox,
     barrier_number: u64,
     blind: Option<Blind>,
@@ -189,6 +194,21 @@ impl<'a> Prober<'a> {
         };
         let (barriers, inputs, memberships, routes, counters) =
             lab.firewall.run(world, open_inside)?;
+        let mut senses = senses;
+        let arp = match &senses.trace {
+            None if probes.iter().any(|probe| probe.packet.is_arp()) => {
+                let names: Vec<&str> = lab.links.iter().map(|link| link.name.as_str()).collect();
+                let watch = || {
+                    let mut nft = NftSocket::open()?;
+                    nft.trace_everything(&names, true)?;
+                    Ok((nft, TraceSocket::open(CONTROL_TRACE_BUFFER, false)?))
+                };
+                let (nft, trace) = lab.firewall.run(world, watch)?;
+                senses.trace = Some(trace);
+                Some(nft)
+            }
+            None | Some(_) => None,
+        };
         Ok(Self {
             lab,
             world,
@@ -200,6 +220,7 @@ impl<'a> Prober<'a> {
             routes,
             counters,
             senses,
+            _arp: arp,
             inbox: Inbox::new(),
             barrier_number: 0,
             blind,
@@ -219,6 +240,7 @@ impl<'a> Prober<'a> {
         evidence.send_error = self.send(&[probe])?;
         evidence.observed = self.observe(probe.from)?;
         self.senses.hear(&mut evidence);
+        self.add_arp(probe, &evidence.trace, &mut evidence.observed.seen);
         if vanished(probe, &evidence) {
             evidence.kernel = Some(self.ask_kernel(probe)?);
         }
@@ -266,8 +288,14 @@ impl<'a> Prober<'a> {
         let mut controls = Vec::with_capacity(probes.len());
         for window in windows(probes) {
             self.drain(&mut Vec::new())?;
+            self.drain_trace(&mut Trace::default());
             self.send(window)?;
-            let observed = self.observe(Origin::Wire(0))?;
+            let mut observed = self.observe(Origin::Wire(0))?;
+            if let [probe] = window {
+                let mut trace = Trace::default();
+                self.drain_trace(&mut trace);
+                self.add_arp(probe, &trace, &mut observed.seen);
+            }
             for probe in window {
                 let mut control = Control {
                     observed: Observed {
@@ -289,6 +317,19 @@ impl<'a> Prober<'a> {
             }
         }
         Ok(controls)
+    }
+
+    fn drain_trace(&self, trace: &mut Trace) {
+        if let Some(socket) = &self.senses.trace {
+            socket.drain(trace);
+        }
+    }
+
+    /// Adds where an ARP probe was seen inside.
+    fn add_arp(&self, probe: &Probe, trace: &Trace, seen: &mut Vec<Sighting>) {
+        if probe.packet.is_arp() && self.blind != Some(Blind::CaptureDeaf) {
+            seen.extend(behind_arp_hook(trace));
+        }
     }
 
     /// Sends probes in order; the error is that of the last one that could not be sent by the
@@ -557,6 +598,13 @@ fn sightings_of(probe: &Probe, seen: &[Sighting]) -> Vec<Sighting> {
 }
 
 fn is_itself(probe: &Probe, sighting: &Sighting) -> bool {
-    Seen::parse(&sighting.packet.0)
-        .is_some_and(|seen| relate(&probe.packet, &seen) == Relation::Itself)
+    relate_bytes(&probe.packet, &sighting.packet.0) == Relation::Itself
+}
+
+/// The ARP messages that the trace shows behind every other chain: what a raw socket is for IP packets.
+fn behind_arp_hook(trace: &Trace) -> impl Iterator<Item = Sighting> {
+    let ours = |event: &&TraceEvent| event.family == "arp" && event.table == TRACE_TABLE;
+    let events = trace.events.iter().filter(ours);
+    let packets = events.filter_map(|event| event.packet.as_ref());
+    packets.map(|packet| sighting(Place::Input, packet.0.clone()))
 }

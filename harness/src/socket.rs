@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     io::{self, IoSlice, IoSliceMut},
     net::{IpAddr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
+    ops::Range,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
@@ -20,7 +21,7 @@ use nix::{
 use crate::{
     error::Doing,
     lab::Link,
-    packet::{Packet, VlanTag},
+    packet::{Arp, Packet, Transport, VlanTag},
     protocol::Broken,
     sys, users,
 };
@@ -28,6 +29,7 @@ use crate::{
 /// An Ethernet header without tags: two addresses and the EtherType.
 const ETHERNET_HEADER: usize = 14;
 const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// A customer tag (IEEE 802.1Q).
 const ETHERTYPE_TAG: u16 = 0x8100;
@@ -260,7 +262,7 @@ impl PacketSocket {
         Ok(())
     }
 
-    /// Takes at most one batch of frames: IP packets without their Ethernet header go to `packet` with their
+    /// Takes at most one batch of frames: IP packets and ARP messages without their Ethernet header go to `packet` with their
     /// tags, barriers to `barrier`. Returns how many frames there were.
     pub(crate) fn receive(
         &self,
@@ -284,7 +286,7 @@ impl PacketSocket {
             }
             match ethertype {
                 ETHERTYPE_BARRIER => barrier(payload),
-                ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {
+                ETHERTYPE_IPV4 | ETHERTYPE_IPV6 | ETHERTYPE_ARP => {
                     packet(&tags, payload[..payload.len().min(KEPT_BYTES)].to_vec());
                 }
                 _ => {}
@@ -299,18 +301,30 @@ impl AsFd for PacketSocket {
     }
 }
 
+/// The sender's hardware address in an ARP message for Ethernet and IPv4 (RFC 826).
+const ARP_SENDER: Range<usize> = 8..14;
+
 /// An Ethernet frame around a packet or a piece of it, from the far end of a link to the firewall.
 pub(crate) fn frame_to_firewall(link: &Link, packet: &Packet, piece: &[u8]) -> Vec<u8> {
-    let ethertype = if packet.destination.is_ipv6() {
-        ETHERTYPE_IPV6
-    } else {
-        ETHERTYPE_IPV4
-    };
     let ether = &packet.ether;
-    let to = ether
-        .destination
-        .or_else(|| group_address(packet.destination));
     let from = ether.source.unwrap_or(link.far_mac);
+    let (ethertype, to) = match &packet.transport {
+        // Who asks, asks everybody.
+        Transport::Arp(arp) => (ETHERTYPE_ARP, (arp.operation == 1).then_some([0xff; 6])),
+        _ if packet.destination.is_ipv6() => (ETHERTYPE_IPV6, group_address(packet.destination)),
+        _ => (ETHERTYPE_IPV4, group_address(packet.destination)),
+    };
+    let to = ether.destination.or(to);
+    let mut filled = Vec::new();
+    let piece = if let Transport::Arp(Arp { sender: None, .. }) = &packet.transport {
+        filled.extend_from_slice(piece);
+        if let Some(sender) = filled.get_mut(ARP_SENDER) {
+            sender.copy_from_slice(&from);
+        }
+        &filled[..]
+    } else {
+        piece
+    };
     let to = to.unwrap_or(link.firewall_mac);
     let tags: Vec<&VlanTag> = link.tags.iter().chain(&ether.vlan).collect();
     let Some((outermost, inner)) = tags.split_first() else {
@@ -500,7 +514,7 @@ mod tests {
     use etherparse::{LinkExtSlice, SlicedPacket};
 
     use super::*;
-    use crate::packet::{Transport, Udp, craft};
+    use crate::packet::{Udp, craft};
 
     fn link(tags: Vec<VlanTag>) -> Link {
         Link {

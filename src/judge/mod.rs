@@ -8,11 +8,13 @@ mod beside;
 mod compare;
 mod kernel;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use firedrill_harness::{
-    packet::{self, Relation, Seen, relate},
-    protocol::{Control, Evidence, LabSpec, Loaded, Observed, Origin, Place, Probe, Reloaded},
+    packet::{self, Relation, Seen, relate, relate_bytes},
+    protocol::{
+        Control, Evidence, LabSpec, Loaded, Observed, Origin, Place, Probe, Reloaded, Sighting,
+    },
 };
 
 use self::{
@@ -284,8 +286,12 @@ pub fn verdict(
                 (Origin::Wire(_), Some(_)) => "forward",
                 (Origin::Wire(_) | Origin::Firewall, None) => "input",
             };
-            let v6 = arrival.destination.is_ipv6();
-            let decider = path::who_accepted(&runs, setting.ruleset, hook, v6);
+            let families = match arrival.destination {
+                _ if probe.packet.is_arp() => &["arp"][..],
+                IpAddr::V4(_) => &["inet", "ip", "legacy ip"],
+                IpAddr::V6(_) => &["inet", "ip6", "legacy ip6"],
+            };
+            let decider = path::who_accepted(&runs, setting.ruleset, hook, families);
             (Verdict::Accept(arrival), decider)
         }
         (None, Some(decider)) => {
@@ -344,6 +350,22 @@ fn path_works(probe: &Probe, control: &Control, lab: &LabSpec) -> Result<(), Inc
 
 /// Where all of the probe came out: on a wire it was not sent from, or behind the input hook.
 fn arrival(probe: &Probe, observed: &Observed, lab: &LabSpec) -> Option<Arrival> {
+    if probe.packet.is_arp() {
+        let inside = |sighting: &&Sighting| {
+            sighting.place == Place::Input
+                && relate_bytes(&probe.packet, &sighting.packet.0) == Relation::Itself
+        };
+        return observed.seen.iter().find(inside).map(|_| Arrival {
+            interface: None,
+            source: probe.packet.source,
+            destination: probe.packet.destination,
+            sport: None,
+            dport: None,
+            ttl: probe.packet.ttl,
+            dscp: 0,
+            mss: None,
+        });
+    }
     let mut found: BTreeMap<Place, Vec<Seen<'_>>> = BTreeMap::new();
     for sighting in &observed.seen {
         if let Some(seen) = Seen::parse(&sighting.packet.0)

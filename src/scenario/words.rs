@@ -169,6 +169,16 @@ const IGMP_TYPES: [(&str, u8); 5] = [
     ("membership-report-v3", 0x22),
 ];
 
+/// ARP operations by the names of nft(8) (RFC 826, RFC 903, RFC 2390).
+const ARP_OPERATIONS: [(&str, u8); 6] = [
+    ("request", 1),
+    ("reply", 2),
+    ("rrequest", 3),
+    ("rreply", 4),
+    ("inrequest", 8),
+    ("inreply", 9),
+];
+
 /// OSPF packet types (RFC 2328 section A.3.1).
 const OSPF_TYPES: [(&str, u8); 5] = [
     ("hello", 1),
@@ -317,6 +327,12 @@ vocabulary!(
 );
 vocabulary!(SCTP_CHUNKS, sctp_chunk, sctp_chunks, "an SCTP chunk");
 vocabulary!(IGMP_TYPES, igmp_type, igmp_types, "an IGMP type");
+vocabulary!(
+    ARP_OPERATIONS,
+    arp_operation,
+    arp_operations,
+    "an ARP operation"
+);
 vocabulary!(OSPF_TYPES, ospf_type, ospf_types, "an OSPF type");
 
 /// The bytes of an IPv4 option that needs nothing more said.

@@ -2,6 +2,7 @@
 //! on exactly that field, and a packet that differs in it. Both are sent through the rule as a drop and as
 //! an accept, in every family they exist in.
 
+mod arp;
 #[path = "../common/mod.rs"]
 mod common;
 mod kernel;

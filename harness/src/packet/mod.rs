@@ -5,6 +5,7 @@
 //! recognised on the other side of the firewall, in the kernel's trace and in the errors that quote it,
 //! translated or not.
 
+mod arp;
 mod craft;
 mod fragments;
 mod icmp;
@@ -24,7 +25,7 @@ pub use self::{
         Ah, Arp, Checksum, Chunk, Cut, Esp, Ether, Extension, Fragment, Gre, Icmp, Igmp, Ip, Ospf,
         Packet, Payload, Pieces, Sctp, Tcp, Transport, Udp, UdpLite, VlanTag, Vrrp, tcp_flag,
     },
-    relation::{Answer, Relation, relate, relate_traced},
+    relation::{Answer, Relation, relate, relate_bytes, relate_traced},
     seen::{Seen, SeenFragment, protocol},
 };
 pub(crate) use turn::Turn;

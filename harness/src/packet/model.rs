@@ -547,6 +547,12 @@ impl Packet {
         }
     }
 
+    /// Whether it is no IP packet, but asks or tells who has an address.
+    #[must_use]
+    pub fn is_arp(&self) -> bool {
+        self.transport.is_arp()
+    }
+
     /// Whether it is a fragment, or sent in fragments.
     #[must_use]
     pub fn is_fragmentary(&self) -> bool {
@@ -582,6 +588,12 @@ impl Packet {
 }
 
 impl Transport {
+    /// See [`Packet::is_arp`].
+    #[must_use]
+    pub fn is_arp(&self) -> bool {
+        matches!(self, Self::Arp(_))
+    }
+
     /// The destination port, if it has one.
     #[must_use]
     pub fn dport(&self) -> Option<u16> {

@@ -221,7 +221,7 @@ pub(super) fn vrrp(packet: &Packet, header: &Vrrp) -> Vec<u8> {
     bytes
 }
 
-/// A whole ARP message; `sender` is the hardware address of the frame.
+/// A whole ARP message; a sender's hardware address that is not given is left zero, for the frame to fill in.
 pub(super) fn arp(packet: &Packet, header: &Arp) -> Vec<u8> {
     // Ethernet, IPv4, and the lengths of their addresses.
     let mut bytes = vec![0, 1, 0x08, 0, 6, 4];

@@ -1,7 +1,7 @@
 //! How a packet that was seen relates to a probe.
 
 use super::{
-    Ah, Esp, Gre, Ospf, Packet, Payload, Sctp, Seen, Transport, UdpLite, craft, model::MAGIC,
+    Ah, Esp, Gre, Ospf, Packet, Payload, Sctp, Seen, Transport, UdpLite, arp, craft, model::MAGIC,
     protocol, seen::is_extension, tcp_flag,
 };
 
@@ -65,9 +65,21 @@ pub fn relate(probe: &Packet, seen: &Seen<'_>) -> Relation {
     }
 }
 
-/// As [`relate`], for the first bytes of a packet as the kernel's trace shows them.
+/// As [`relate`], for the bytes of a packet from its IP header on, or of an ARP message.
+#[must_use]
+pub fn relate_bytes(probe: &Packet, bytes: &[u8]) -> Relation {
+    if let Transport::Arp(arp) = &probe.transport {
+        return arp::relate(probe, arp, bytes);
+    }
+    Seen::parse(bytes).map_or(Relation::Unrelated, |seen| relate(probe, &seen))
+}
+
+/// As [`relate_bytes`], for the first bytes of a packet as the kernel's trace shows them.
 #[must_use]
 pub fn relate_traced(probe: &Packet, bytes: &[u8]) -> Relation {
+    if let Transport::Arp(arp) = &probe.transport {
+        return arp::relate(probe, arp, bytes);
+    }
     if let (Some(version), Some(first)) = (probe.ip.version, bytes.first())
         && *first >> 4 == version
     {

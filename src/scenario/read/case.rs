@@ -178,6 +178,11 @@ impl Reader<'_> {
                     .label("its kernel writes this part");
                 return None;
             }
+            if let (Party::Host(_), true) = (test.ends.to, probe.packet.transport.is_arp()) {
+                self.problem(probe.at, "ARP does not go beyond the link")
+                    .label("the receiver must be the firewall");
+                return None;
+            }
             let exists = |family: &Family| probe.in_family(*family).is_some();
             let mine: Vec<Family> = families.iter().copied().filter(exists).collect();
             if mine.is_empty() {

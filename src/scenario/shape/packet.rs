@@ -57,6 +57,11 @@ pub(in crate::scenario) static PACKET: Object = Object {
         either("ospf", Shape::Object(&OSPF), "An OSPF packet."),
         either("vrrp", Shape::Object(&VRRP), "A VRRP advertisement."),
         either(
+            "arp",
+            Shape::Object(&ARP),
+            "An ARP message, which is no IP packet: to the firewall, from a host on its link.",
+        ),
+        either(
             "protocol",
             Shape::Number(1, 254),
             "Any other protocol, by its number; its bytes are the `payload`.",
@@ -734,6 +739,42 @@ pub(in crate::scenario) static VRRP: Object = Object {
             "addresses",
             Shape::OneOrMore(&IP_ADDRESS),
             "The addresses of the virtual router.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+/// `arp:`.
+pub(in crate::scenario) static ARP: Object = Object {
+    name: "arp",
+    what: "the ARP message",
+    doc: "An ARP message for Ethernet and IPv4.",
+    keys: &[
+        optional(
+            "operation",
+            Shape::AnyOf(&[U16, Shape::Word(words::arp_operations)]),
+            "The operation, by name or number; `request` when not given.",
+        ),
+        optional(
+            "sender",
+            IP_ADDRESS,
+            "The sender's IPv4 address, if not that of the host.",
+        ),
+        optional(
+            "sender-mac",
+            MAC,
+            "The sender's Ethernet address, if not that of the frame.",
+        ),
+        optional(
+            "target",
+            IP_ADDRESS,
+            "The target's IPv4 address, if not that of the firewall.",
+        ),
+        optional(
+            "target-mac",
+            MAC,
+            "The target's Ethernet address; zero when not given.",
         ),
     ],
     planned: &[],

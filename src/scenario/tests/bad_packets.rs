@@ -133,13 +133,13 @@ fn a_packet_has_one_transport_header() {
         "{ mark: 5 }",
         "tcp/80",
     ]), @r"
-    error: the packet has none of `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `protocol`, `hex` and `pcap`
+    error: the packet has none of `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `arp`, `protocol`, `hex` and `pcap`
       --> test.yaml:11:37
        |
     11 |   - { from: internet, to: firewall, packet: {}, expect: drop }
        |                                     ^^^^^^
 
-    error: the packet has none of `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `protocol`, `hex` and `pcap`
+    error: the packet has none of `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `arp`, `protocol`, `hex` and `pcap`
       --> test.yaml:12:37
        |
     12 |   - { from: internet, to: firewall, packet: { ttl: 5 }, expect: drop }
@@ -173,7 +173,7 @@ fn a_packet_has_one_transport_header() {
     16 |   - { from: internet, to: firewall, packet: tcp/80, expect: drop }
        |                                             ^^^^^^
        |
-    help: the packet has the keys `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `protocol`, `hex`, `pcap`, `payload`, `ether`, `ip`, `ipv4`, `ipv6`, `ttl`, `fragments` and `truncate`
+    help: the packet has the keys `tcp`, `udp`, `udplite`, `sctp`, `icmp`, `icmpv4`, `icmpv6`, `igmp`, `gre`, `esp`, `ah`, `ospf`, `vrrp`, `arp`, `protocol`, `hex`, `pcap`, `payload`, `ether`, `ip`, `ipv4`, `ipv6`, `ttl`, `fragments` and `truncate`
     ");
 }
 
@@ -778,13 +778,13 @@ fn whole_packets_are_checked() {
        |
     help: a packet begins with the 20 bytes of IPv4 or the 40 bytes of IPv6
 
-    error: `hex` is a whole packet, and has this already
+    error: `hex` is a whole packet, so `ttl` says nothing here
       --> test.yaml:15:101
        |
     15 |   - { from: internet, to: firewall, packet: { hex: "4500001c000100004000f96ec6336407c000020a", ttl: 5 }, expect: drop }
        |                                                                                                     ^
 
-    error: `hex` is a whole packet, and has this already
+    error: `hex` is a whole packet, so `fragments` says nothing here
       --> test.yaml:16:96
        |
     16 |   - { from: internet, to: firewall, packet: { hex: "4500001c000100004000f96ec6336407c000020a", fragments: { size: 8 } }, expect: drop }
@@ -821,5 +821,55 @@ fn whole_packets_are_checked() {
        |
     21 |   - { from: internet, to: firewall, packet: { pcap: { file: one.pcap, packet: 0 } }, expect: drop }
        |                                                                               ^
+    "#);
+}
+
+#[test]
+fn arp_is_checked() {
+    assert_snapshot!(problems_of_tests(&[
+        "{ from: internet, to: firewall, packet: { arp: { operation: ask } }, expect: drop }",
+        "{ from: internet, to: firewall, packet: { arp: { sender: \"2001:db8::1\" } }, expect: drop }",
+        "{ from: internet, to: firewall, packet: { arp: {}, ttl: 5 }, expect: drop }",
+        "{ from: internet, to: firewall, packet: { arp: {} }, family: ipv6, expect: drop }",
+        "{ from: firewall, to: internet, packet: { arp: {} }, expect: drop }",
+        "{ from: internet, to: db, packet: { arp: {} }, expect: drop }",
+    ]), @r#"
+    error: unknown ARP operation `ask`
+      --> test.yaml:11:65
+       |
+    11 |   - { from: internet, to: firewall, packet: { arp: { operation: ask } }, expect: drop }
+       |                                                                 ^^^
+       |
+    help: known are `request`, `reply`, `rrequest`, `rreply`, `inrequest` and `inreply`
+
+    error: ARP is about IPv4 addresses
+      --> test.yaml:12:63
+       |
+    12 |   - { from: internet, to: firewall, packet: { arp: { sender: "2001:db8::1" } }, expect: drop }
+       |                                                               ^^^^^^^^^^^
+
+    error: `arp` is no IP packet, so `ttl` says nothing here
+      --> test.yaml:13:61
+       |
+    13 |   - { from: internet, to: firewall, packet: { arp: {}, ttl: 5 }, expect: drop }
+       |                                                             ^
+
+    error: `arp` does not exist in IPv6
+      --> test.yaml:14:47
+       |
+    14 |   - { from: internet, to: firewall, packet: { arp: {} }, family: ipv6, expect: drop }
+       |                                               ^^^ this test can only be made with IPv6
+
+    error: `arp` cannot be said of a packet that the firewall itself sends
+      --> test.yaml:15:47
+       |
+    15 |   - { from: firewall, to: internet, packet: { arp: {} }, expect: drop }
+       |                                               ^^^ its kernel writes this part
+
+    error: ARP does not go beyond the link
+      --> test.yaml:16:41
+       |
+    16 |   - { from: internet, to: db, packet: { arp: {} }, expect: drop }
+       |                                         ^^^ the receiver must be the firewall
     "#);
 }

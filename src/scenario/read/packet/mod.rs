@@ -72,33 +72,23 @@ impl Reader<'_> {
             return None;
         }
         let mut probe = probe?;
-        if let Transport::Bytes(_) = probe.packet.transport {
-            let parts = [
-                "payload",
-                "ip",
-                "ipv4",
-                "ipv6",
-                "ttl",
-                "fragments",
-                "truncate",
-            ];
-            let given: Vec<&str> = layer.fields.given().map(|(key, _)| key).collect();
-            for part in parts.into_iter().filter(|part| given.contains(part)) {
-                let whole = quote(carried_key.unwrap_or_default());
-                layer.misfit(
-                    part,
-                    format!("{whole} is a whole packet, and has this already"),
-                );
+        if let Some((ether, text)) = ether {
+            probe.packet.ether = ether;
+            probe.text += &text;
+            let at = layer.fields.get("ether").map_or(value.at, |value| value.at);
+            probe.not_from_firewall = Some((at, "ether"));
+        }
+        let key = carried_key.unwrap_or_default();
+        match probe.packet.transport {
+            Transport::Bytes(_) => {
+                stands_alone(&mut layer, &format!("{} is a whole packet", quote(key)));
+                return layer.finish(probe);
             }
-            probe.text += &ether
-                .as_ref()
-                .map_or_else(String::new, |(_, text)| text.clone());
-            if let Some((ether, _)) = ether {
-                probe.packet.ether = ether;
-                let at = layer.fields.get("ether").map_or(value.at, |value| value.at);
-                probe.not_from_firewall = Some((at, "ether"));
+            Transport::Arp(_) => {
+                stands_alone(&mut layer, &format!("{} is no IP packet", quote(key)));
+                return layer.finish(probe);
             }
-            return layer.finish(probe);
+            _ => {}
         }
         probe.text += &layer.told(&[
             carried_key.unwrap_or_default(),
@@ -113,12 +103,6 @@ impl Reader<'_> {
         } else if payload != Payload::Usual {
             let inside = quote(carried_key.unwrap_or_default());
             layer.misfit("payload", format!("the payload belongs inside {inside}"));
-        }
-        if let Some((ether, text)) = ether {
-            probe.packet.ether = ether;
-            probe.text += &text;
-            let at = layer.fields.get("ether").map_or(value.at, |value| value.at);
-            probe.not_from_firewall = Some((at, "ether"));
         }
         if let Some((key, family, header)) = headers.into_iter().flatten().next() {
             let at = layer.fields.get(key).map_or(value.at, |value| value.at);
@@ -215,6 +199,23 @@ impl Reader<'_> {
             );
         }
         layer.finish(pieces)
+    }
+}
+
+/// Reports what cannot be said beside something that has no IP header of ours around it.
+fn stands_alone(layer: &mut Layer<'_, '_, '_>, why: &str) {
+    const PARTS: [&str; 7] = [
+        "payload",
+        "ip",
+        "ipv4",
+        "ipv6",
+        "ttl",
+        "fragments",
+        "truncate",
+    ];
+    let given: Vec<&str> = layer.fields.given().map(|(key, _)| key).collect();
+    for part in PARTS.into_iter().filter(|part| given.contains(part)) {
+        layer.misfit(part, format!("{why}, so {} says nothing here", quote(part)));
     }
 }
 

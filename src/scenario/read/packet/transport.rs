@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use firedrill_harness::{
     packet::{
-        Ah, Chunk, Esp, Gre, Igmp, Ospf, Payload, Sctp, Tcp, Transport, Udp, UdpLite, Vrrp,
+        Ah, Arp, Chunk, Esp, Gre, Igmp, Ospf, Payload, Sctp, Tcp, Transport, Udp, UdpLite, Vrrp,
         is_icmp_error, is_neighbour_discovery,
     },
     protocol::Bytes,
@@ -44,6 +44,7 @@ impl Reader<'_> {
             "ah" => self.ah(value),
             "ospf" => self.ospf(value),
             "vrrp" => self.vrrp(value),
+            "arp" => self.arp(value),
             "hex" => self.hex_packet(value),
             "pcap" => self.captured(value),
             // The table of keys has no other.
@@ -468,6 +469,44 @@ impl Reader<'_> {
         if version == 2 {
             probe.only = Some((Family::Ipv4, value.at));
         }
+        layer.finish(probe)
+    }
+
+    fn arp(&mut self, value: Value<'_>) -> Option<Probe> {
+        let mut layer = Layer::of(self, value, &shape::ARP)?;
+        let operation = layer.read("operation", |reader, value| {
+            let word = reader.line(value, "an ARP operation")?;
+            if let Some(number) = words::arp_operation(word.text) {
+                return Some(u16::from(number));
+            }
+            if word
+                .text
+                .starts_with(|letter: char| letter.is_ascii_digit())
+            {
+                let number = reader.number_between(word, "an ARP operation", 0, 65_535)?;
+                return u16::try_from(number).ok();
+            }
+            let help = words::suggest(word.text, words::arp_operations());
+            reader.no_such(word, "ARP operation", help);
+            None
+        });
+        let (sender, target) = (layer.address("sender"), layer.address("target"));
+        for (key, address) in [("sender", sender), ("target", target)] {
+            if let Some(IpAddr::V6(_)) = address {
+                layer.misfit(key, "ARP is about IPv4 addresses".to_owned());
+            }
+        }
+        let header = Arp {
+            operation: operation.unwrap_or(1),
+            sender: layer.read("sender-mac", Reader::mac),
+            target: layer.read("target-mac", Reader::mac),
+        };
+        let text = format!("arp{}", layer.told(&[]));
+        let mut probe = plain(text, value, Transport::Arp(header));
+        probe.packet.source = sender;
+        probe.packet.destination = target;
+        probe.only = Some((Family::Ipv4, value.at));
+        probe.not_from_firewall = Some((value.at, "arp"));
         layer.finish(probe)
     }
 
