@@ -245,3 +245,38 @@ fn a_packet_of_a_capture_is_sent_as_it_was() {
     assert_eq!(report.cases().len(), 2);
     assert_eq!(report.code, Some(0));
 }
+
+/// A blind harness proves neither what came out in pieces nor what the kernel dropped. (That nothing is
+/// captured changes nothing about what the kernel itself says that it dropped.)
+#[test]
+fn a_blind_harness_passes_nothing_of_this() {
+    let accepted = "{ fragments: { size: 16 }, udp: { dport: 53, payload: { size: 32 } } }";
+    let dropped = [
+        "{ ipv4: { checksum: 0x1234 }, udp: { dport: 53 } }",
+        "{ ipv4: { options: [{ loose-source-route: 10.0.0.5 }] }, udp: { dport: 53 } }",
+        "{ ether: { vlan: 5 }, udp: { dport: 53 } }",
+    ];
+    let candidate = "table inet t {\n chain c {\n  type filter hook input priority 0; policy accept;\n  tcp dport 80 drop\n }\n}\n";
+    for sense in [
+        "trace-deaf",
+        "probes-never-enter",
+        "candidate-not-loaded",
+        "barrier-lost",
+        "capture-deaf",
+    ] {
+        let test = |name: &str, packet: &str, expect: &str| {
+            format!("{{ name: {name}, {INPUT}, packet: {packet}, expect: {expect} }}")
+        };
+        let mut lab = Lab::new(candidate).test(&test("in pieces", accepted, "accept"));
+        if sense != "capture-deaf" {
+            for (number, packet) in dropped.iter().enumerate() {
+                lab = lab.test(&test(&number.to_string(), packet, "drop"));
+            }
+        }
+        let report = lab.folder().report(&["--blind", sense]);
+        for case in report.cases() {
+            assert_eq!(case.outcome, "inconclusive", "{sense}: {case:#?}");
+        }
+        assert_eq!(report.code, Some(3));
+    }
+}

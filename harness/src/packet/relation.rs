@@ -536,4 +536,91 @@ mod tests {
         assert_eq!(relation(&probe, &translated), Relation::Itself);
         assert_eq!(relation(&probe, &craft(&bare(2, 80))), Relation::Unrelated);
     }
+
+    fn probes() -> Vec<Packet> {
+        let mut probes = Vec::new();
+        for ends in [V4, V6] {
+            let other = Transport::Other {
+                protocol: 253,
+                payload: Payload::Usual,
+            };
+            let icmp = Transport::Icmp(Icmp {
+                kind: 8,
+                ..Icmp::default()
+            });
+            for transport in [
+                syn(),
+                udp(1, 2),
+                other,
+                icmp,
+                Transport::Sctp(Sctp::default()),
+            ] {
+                let probe = packet(ends, 0xfd00_0001, transport);
+                let mut bare = probe.clone();
+                bare.ip.id = Some(7);
+                bare.ip.flow_label = Some(7);
+                let whole = Transport::Bytes(Bytes(craft(&probe)));
+                let whole = packet(ends, 0xfd00_0001, whole);
+                probes.extend([probe, bare, whole]);
+            }
+        }
+        let arp = Transport::Arp(crate::packet::Arp {
+            operation: 1,
+            ..Default::default()
+        });
+        probes.push(packet(V4, 0xfd00_0001, arp));
+        probes
+    }
+
+    /// Each of them is itself, and none of the others.
+    #[test]
+    fn every_kind_of_probe_is_recognised_in_full_and_in_the_trace() {
+        for probe in probes() {
+            let bytes = craft(&probe);
+            assert_eq!(relate_bytes(&probe, &bytes), Relation::Itself, "{probe:?}");
+            // The trace: the network header and twenty bytes behind it.
+            let header = match bytes[0] >> 4 {
+                4 => 20,
+                6 => 40,
+                _ => 28,
+            };
+            let traced = &bytes[..bytes.len().min(header + 20)];
+            assert_eq!(relate_traced(&probe, traced), Relation::Itself, "{probe:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_bytes_are_no_probe_and_never_panic(
+            start in proptest::sample::select(vec![0_u8, 0x45, 0x46, 0x4f, 0x60]),
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..120),
+        ) {
+            let bytes = [vec![start], bytes].concat();
+            for probe in probes() {
+                let _ = relate_bytes(&probe, &bytes);
+                let _ = relate_traced(&probe, &bytes);
+            }
+        }
+
+        /// A probe that arrives cut short, or with bits flipped, is read or not, but never panics.
+        #[test]
+        fn a_damaged_probe_never_panics(
+            number in 0..31_usize,
+            at in 0..80_usize,
+            with in proptest::prelude::any::<u8>(),
+            length in 0..120_usize,
+        ) {
+            let probe = probes().swap_remove(number);
+            let mut bytes = craft(&probe);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= with;
+            }
+            bytes.truncate(length);
+            let _ = relate_bytes(&probe, &bytes);
+            let _ = relate_traced(&probe, &bytes);
+            if let Some(seen) = Seen::parse(&bytes) {
+                let _ = crate::packet::is_complete(&probe, &[seen]);
+            }
+        }
+    }
 }
