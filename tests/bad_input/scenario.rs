@@ -38,7 +38,7 @@ fn unmark(text: &str) -> (String, String) {
 #[case::unknown_key_of_the_firewall("  nftables:", "  §nftable:", &["did you mean `nftables`?"])]
 #[case::unknown_host("- client", "- §clinet", &["unknown host `clinet`", "did you mean `client`?"])]
 #[case::unknown_protocol("tcp/80", "§tpc/80", &["unknown protocol", "did you mean `tcp`?"])]
-#[case::port_by_name("tcp/80", "tcp/§htpp", &["tcp has no service `htpp`", "did you mean `http`?"])]
+#[case::service_that_is_none("tcp/80", "tcp/§htp", &["tcp has no service `htp`", "`http`"])]
 #[case::port_that_is_none("tcp/80", "tcp/§65536", &["65535"])]
 #[case::unknown_outcome(": accept", ": §acept", &["unknown outcome `acept`", "did you mean `accept`?"])]
 #[case::outcome_of_another_tool(": accept", ": §deny", &["did you mean `drop`?"])]
