@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::Reporter;
 use crate::{
-    event::{CaseRecord, Event, ScenarioRecord, Summary},
+    event::{CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
     verdict::{Outcome, Verdict},
 };
 
@@ -63,7 +63,11 @@ impl<W: Write> Terminal<W> {
         writeln!(self.out, "{line}  {:>22}  {time}", counts(record))?;
         if let Some(error) = &record.error {
             writeln!(self.out)?;
-            let head = self.paint(style, "error");
+            let head = match error {
+                ScenarioError::Input(_) | ScenarioError::Lab(_) => "error",
+                ScenarioError::Skipped(_) => "skipped",
+            };
+            let head = self.paint(style, head);
             let message = indent(&clean(error.message()));
             writeln!(self.out, "{head}: {}: {message}", clean(id))?;
             let file = record.scenario.file.display().to_string();
@@ -168,7 +172,9 @@ impl<W: Write> Reporter for Terminal<W> {
 }
 
 fn status(record: &ScenarioRecord) -> (Style, &'static str) {
-    if record.error.is_some() {
+    if let Some(ScenarioError::Skipped(_)) = record.error {
+        (INCONCLUSIVE, "SKIPPED")
+    } else if record.error.is_some() {
         (FAIL, "ERROR")
     } else if record.count(Outcome::Fail) > 0 {
         (FAIL, "FAIL")

@@ -199,3 +199,33 @@ fn a_forged_trace_proves_nothing() {
         .told(&[]);
     assert_eq!(told[0].outcome, "inconclusive", "{told:?}");
 }
+
+/// The command line puts another dialect under a scenario.
+#[test]
+fn a_candidate_may_be_of_another_dialect() {
+    let drill = Drill::new("nftables: open.nft")
+        .file("open.nft", "table inet t { }\n")
+        .file("v4", V4)
+        .file("sets", OFFICE)
+        .test("client -> firewall tcp/22: accept")
+        .test("client -> firewall tcp/7: drop");
+    let other = "iptables:v4=v4,ipset=sets,backend=legacy";
+    let told = drill.told(&["--filter", "[ipv4]", "--candidate", other]);
+    assert_lines(&told, &["v4:20", "v4:5"]);
+    for (wrong, said) in [
+        ("iptables:v4=nothing", "there is no candidate file nothing"),
+        (
+            "iptables:v4=v4,backend=old",
+            "backend is one of nft, legacy",
+        ),
+        ("iptables:ipset=sets", "iptables needs v4 or v6"),
+        ("iptables:v4=v4,v5=v4", "`v5=v4` is not `KEY=VALUE`"),
+        ("nothing", "there is no candidate file nothing"),
+    ] {
+        let ended = drill
+            .folder
+            .firedrill(&["test", "lab.yaml", "--candidate", wrong]);
+        assert_eq!(ended.code, Some(2), "{wrong}");
+        assert!(ended.stderr.contains(said), "{wrong}: {}", ended.stderr);
+    }
+}
