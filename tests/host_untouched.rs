@@ -359,3 +359,38 @@ fn a_fork_bomb_and_a_full_disk_stay_small() {
         [ $kib -gt 400000 ] && [ $kib -le 524288 ] || echo "ESCAPED: $kib KiB""#,
     );
 }
+
+/// A script may change every setting: of its own copy, which is in memory and holds no secret.
+#[test]
+fn a_script_changes_its_copy_of_the_settings_only() {
+    const SCRIPT: &str = r#"#!/bin/sh
+set -e
+for file in passwd group hosts nsswitch.conf; do
+    [ ! -e /etc/$file ] || echo evil >> /etc/$file
+done
+[ "$(stat -c %u /etc/passwd)" = 0 ]
+mkdir -p /etc/iptables /etc/apt/evil /etc/systemd/system; echo evil > /etc/systemd/system/evil.service
+chmod 777 /etc/passwd; mv /etc/passwd /etc/passwd.old; rm -rf /etc/ssl /etc/default
+! grep -q . /etc/shadow
+! test -s /etc/ssh/ssh_host_ed25519_key
+nft add table inet made_by_script
+"#;
+    for identity in identities() {
+        let stage = Stage::new();
+        let scenario = "firewall: { script: evil.sh, interfaces: { eth0: 192.0.2.1/24 } }\n\
+                        hosts: { a: { behind: eth0, address: 192.0.2.7 } }\n\
+                        tests: [a -> firewall tcp/22: accept]\n";
+        fs::write(stage.path().join("evil.sh"), SCRIPT).expect("a script");
+        fs::write(stage.path().join("evil.yaml"), scenario).expect("a scenario");
+        let stage = stage.owned_by(identity);
+        let before = Snapshot::take(&stage);
+        let mut command = stage.command(identity);
+        let output = command
+            .args(["test", "evil.yaml"])
+            .output()
+            .expect("firedrill starts");
+        let said = text(&output);
+        assert!(output.status.success(), "as {identity:?}: {said}");
+        before.assert_unchanged(&stage, &said);
+    }
+}
