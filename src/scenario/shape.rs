@@ -119,7 +119,7 @@ static OUTCOMES: [Shape; 3] = [
     Shape::Object(&EXPECT),
 ];
 const OUTCOME: Shape = Shape::AnyOf(&OUTCOMES);
-const BY: &str = "Who should decide: a rule by its comment, by a part of its text as nft lists it, or by its line (`app-server.nft:41`; the end of the path is enough); `policy`; or `chain NAME` for any rule of a chain and its policy.";
+const BY: &str = "Who should decide: a rule by its comment, by a part of its text as nft lists it or as its file has it, or by its line (`app-server.nft:41`; the end of the path is enough); `policy`; or `chain NAME` for any rule of a chain and its policy.";
 
 fn outcomes() -> Vec<&'static str> {
     vec!["accept", "drop", "reject"]

@@ -7,6 +7,7 @@ mod common;
 mod iptables;
 mod large;
 mod layers;
+mod lines;
 mod messages;
 mod script;
 mod shipped;
