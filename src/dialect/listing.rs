@@ -99,33 +99,38 @@ impl Ruleset {
         Self { layers, ..self }
     }
 
-    /// What is not in an earlier listing: its rules, and the policies that were others or none. The rules
-    /// of a legacy chain have no identity but their order, so a chain that differs counts as a whole.
+    /// The same without the rules of an earlier listing. The rules of a legacy chain have no identity but
+    /// their order, so a chain that differs counts as a whole.
     pub(super) fn without(&self, earlier: &Self) -> Self {
         let mut brought = self.clone();
-        brought.chains.retain(|chain, info| {
+        for (chain, info) in &mut brought.chains {
             let same_table = self.same_table(earlier, chain);
             let Some(before) = earlier.chains.get(chain).filter(|_| same_table) else {
-                return true;
+                continue;
             };
-            if info.base == before.base {
-                info.base = None;
-            }
-            let legacy = chain.family.starts_with(xtables::LEGACY);
-            if !legacy || info.rules == before.rules {
+            if !chain.family.starts_with(xtables::LEGACY) || info.rules == before.rules {
                 info.rules
                     .retain(|handle, _| !before.rules.contains_key(handle));
                 info.order
                     .retain(|handle| !before.rules.contains_key(handle));
             }
-            info.base.is_some() || !info.rules.is_empty()
-        });
+        }
         brought.inline.retain(|(family, table, handle), _| {
             let key = (family.clone(), table.clone());
             self.tables.get(&key) != earlier.tables.get(&key)
                 || !earlier.inline.contains_key(&(key.0, key.1, *handle))
         });
         brought
+    }
+
+    /// The base chains whose policy was another one before, or that were not there.
+    pub(super) fn policies_since(&self, earlier: &Self) -> BTreeSet<Chain> {
+        let base =
+            |ruleset: &Self, chain| ruleset.chains.get(chain).and_then(|info| info.base.clone());
+        let chains = self.chains.keys().filter(|chain| {
+            !self.same_table(earlier, chain) || base(self, chain) != base(earlier, chain)
+        });
+        chains.cloned().collect()
     }
 
     /// Whether the table of a chain is the very same in another listing.
@@ -209,11 +214,15 @@ impl Ruleset {
         })
     }
 
+    /// The last layer that changed the policy, or that says the same in so many words.
     fn policy_bringer(&self, chain: &Chain) -> Option<&LayerOrigins> {
         let mut layers = self.layers.iter().rev();
         layers.find(|layer| {
-            let info = layer.brought.chain(chain);
-            self.same_table(&layer.brought, chain) && info.is_some_and(|info| info.base.is_some())
+            let says_so = || match layer.origins.policy(chain) {
+                Some(Origin::Known(line)) => !line.implied,
+                Some(Origin::Unknown(_)) | None => false,
+            };
+            self.same_table(&layer.brought, chain) && (layer.policies.contains(chain) || says_so())
         })
     }
 }

@@ -46,8 +46,8 @@ pub struct Dialect {
     /// Says which files go where and which commands load them. Of the `files:` of the scenario, what is
     /// not staged here is staged as it is.
     pub(crate) prepare: fn(&Config, &[Mapped]) -> Result<Prepared, PrepareError>,
-    /// Where the rules of a listing were written; the listing has those that this configuration brought
-    /// and no other.
+    /// Where the rules of a listing were written; the listing has the rules that this configuration
+    /// brought and no other, and all base chains with their policies.
     pub(crate) origins: fn(&Prepared, &Ruleset) -> Origins,
     /// What a failed command says, about the user's files and lines. `None` for its own words, with the
     /// sandbox's paths translated.
@@ -231,6 +231,7 @@ impl Loadable {
             origins.push(LayerOrigins {
                 name: (self.layers.len() > 1).then(|| layer.name.clone()),
                 origins: (layer.config.dialect().origins)(layer, &brought),
+                policies: after.policies_since(&before),
                 brought,
             });
             before = after;

@@ -1,7 +1,11 @@
 //! From the rules of a loaded ruleset back to the lines of the user's files. Which rule is which is for a
 //! dialect to find out; here it is kept and looked up.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{listing::Ruleset, xtables::LEGACY};
 use crate::verdict::{Chain, Origin, SourceLine};
@@ -23,8 +27,10 @@ pub struct Origins {
 pub(super) struct LayerOrigins {
     /// What the layer is called, if there are several.
     pub(super) name: Option<String>,
-    /// The rules and policies that were new behind it, as they were listed then.
+    /// The ruleset as it was listed then, with the rules that were new.
     pub(super) brought: Ruleset,
+    /// The base chains whose policy was another one before.
+    pub(super) policies: BTreeSet<Chain>,
     pub(super) origins: Origins,
 }
 

@@ -1,5 +1,7 @@
 //! Several configurations on top of each other.
 
+use rstest::rstest;
+
 use super::{Drill, assert_lines};
 
 const OPEN: &str = "table inet mine {\n  chain forward {\n    type filter hook forward priority 10; policy accept;\n    \
@@ -145,4 +147,37 @@ fn the_layers_must_name_the_candidate_and_what_is_known() {
         assert_eq!(ended.code, Some(2), "{layers}");
         assert!(ended.stderr.contains(said), "{layers}: {}", ended.stderr);
     }
+}
+
+/// Two layers that set the same policy: the later one has the last word. One that makes the chain again and
+/// says nothing of its policy has none.
+#[rstest]
+#[case::iptables(
+    "iptables: { v4: mine }",
+    "*filter\n:INPUT DROP\n-A INPUT -p tcp --dport 80 -j ACCEPT\nCOMMIT\n",
+    ("mine:2", "candidate")
+)]
+#[case::nftables_that_says_nothing(
+    "nftables: mine",
+    "table ip filter {\n  chain INPUT {\n    tcp dport 80 accept\n  }\n}\n",
+    ("base.v4:2", "base")
+)]
+fn the_last_that_sets_a_policy_is_named(
+    #[case] candidate: &str,
+    #[case] rules: &str,
+    #[case] (line, layer): (&str, &str),
+) {
+    let told = Drill::new(&format!(
+        "{candidate}\n  layers: [{{ name: base, iptables: base.v4 }}, candidate]"
+    ))
+    .file(
+        "base.v4",
+        "*filter\n:INPUT DROP\n-A INPUT -p udp -j ACCEPT\nCOMMIT\n",
+    )
+    .file("mine", rules)
+    .test("{ from: client, to: firewall, service: tcp/22, family: ipv4, expect: drop }")
+    .test("{ from: client, to: firewall, service: tcp/80, family: ipv4, expect: accept }")
+    .told(&[]);
+    assert_lines(&told, &[line, "mine:3"]);
+    assert_eq!(told[0].layer.as_deref(), Some(layer));
 }
