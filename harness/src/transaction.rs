@@ -108,7 +108,14 @@ fn in_parts(call: &Notification) -> io::Result<Option<i64>> {
     {
         return Ok(None);
     }
-    let room = (option(libc::SO_SNDBUF)? as usize).saturating_sub(KEPT);
+    let room = || io::Result::Ok((option(libc::SO_SNDBUF)? as usize).saturating_sub(KEPT));
+    if total <= room()? {
+        return Ok(None);
+    }
+    // As much as everybody may have, twice the machine's net.core.wmem_max (socket(7)): each part waits
+    // for the kernel to have settled.
+    sys::set_option(&socket, libc::SOL_SOCKET, libc::SO_SNDBUF, i32::MAX / 2)?;
+    let room = room()?;
     if total <= room {
         return Ok(None);
     }

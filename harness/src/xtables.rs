@@ -355,6 +355,83 @@ mod tests {
         }
     }
 
+    /// A record as the kernel makes it (`__build_packet_message`, net/netfilter/nfnetlink_log.c).
+    fn logged(sequence: u32, hook: u8, prefix: &str, packet: &[u8]) -> Vec<u8> {
+        let mut message = vec![0; HEADER];
+        message.extend([libc::AF_INET as u8, 0, 0, 0]);
+        let header = [8, 0, hook, 0];
+        let prefix = [prefix.as_bytes(), &[0]].concat();
+        let attributes: [(u16, &[u8]); 5] = [
+            (1, &header),
+            (4, &2_u32.to_be_bytes()),
+            (9, packet),
+            (10, &prefix),
+            (12, &sequence.to_be_bytes()),
+        ];
+        for (kind, value) in attributes {
+            message.extend((4 + value.len() as u16).to_ne_bytes());
+            message.extend(kind.to_ne_bytes());
+            message.extend(value);
+            message.resize(message.len().next_multiple_of(4), 0);
+        }
+        message
+    }
+
+    fn socket() -> LogSocket {
+        LogSocket {
+            socket: netlink::open(NETLINK_NETFILTER).expect("a socket"),
+            next: 0,
+            open: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_missing_record_is_a_loss_and_so_is_one_that_cannot_be_read() {
+        let (mut socket, mut trace) = (socket(), Trace::default());
+        let prefix = "TRACE: filter:INPUT:rule:1 ";
+        assert!(socket.record(&logged(0, 1, prefix, b"x"), &mut trace));
+        // What rules of the candidate log counts, and is nothing else.
+        assert!(socket.record(&logged(1, 1, "dropped: ", b"x"), &mut trace));
+        assert!(!socket.record(&logged(3, 1, prefix, b"x"), &mut trace));
+        assert!(socket.record(&logged(4, 1, prefix, b"x"), &mut trace));
+        assert!(!socket.record(&logged(5, 1, "TRACE: gibberish", b"x"), &mut trace));
+        assert!(!socket.record(b"short", &mut trace));
+        assert_eq!(trace.events.len(), 3);
+    }
+
+    #[test]
+    fn the_packet_stands_at_the_start_of_each_walk_through_a_table() {
+        let (mut socket, mut trace) = (socket(), Trace::default());
+        let records = [
+            (1, "TRACE: raw:PREROUTING:policy:2 ", "probe"),
+            (1, "TRACE: filter:INPUT:rule:1 ", "probe"),
+            (1, "TRACE: filter:a:b:return:7 ", "probe"),
+            // The answer of a rule that rejects is on its way in between.
+            (3, "TRACE: filter:OUTPUT:policy:1 ", "answer"),
+            (1, "TRACE: filter:INPUT:policy:3 ", "probe"),
+            (1, "TRACE: filter:INPUT:rule:1 ", "probe"),
+        ];
+        for (sequence, (hook, prefix, packet)) in (0..).zip(records) {
+            assert!(socket.record(
+                &logged(sequence, hook, prefix, packet.as_bytes()),
+                &mut trace
+            ));
+        }
+        let begins: Vec<bool> = trace
+            .events
+            .iter()
+            .map(|event| event.packet.is_some())
+            .collect();
+        assert_eq!(begins, [true, true, false, true, false, true]);
+        let chains: Vec<&str> = trace.events.iter().map(|event| &*event.chain).collect();
+        assert_eq!(
+            chains,
+            ["PREROUTING", "INPUT", "a:b", "OUTPUT", "INPUT", "INPUT"]
+        );
+        assert_eq!(trace.events[2].kind, TraceKind::Return);
+        assert_eq!(trace.events[4].handle, Some(3));
+    }
+
     #[test]
     fn equal_rules_have_equal_listings_whatever_was_counted() {
         let one = "# Generated at noon\n*filter\n:INPUT DROP [7:60]\n-A INPUT -j ACCEPT\nCOMMIT\n";

@@ -186,3 +186,94 @@ fn verdict(ruleset: &Ruleset, chain: &Chain, rule: &str) -> TraceVerdict {
         _ => TraceVerdict::Other(0),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use firedrill_harness::protocol::Listing;
+
+    use super::*;
+
+    const LISTING: &str = "*filter\n:INPUT DROP\n:sub -\n\
+        -A INPUT -p tcp -j sub\n-A INPUT -m comment --comment \"-j ACCEPT\" -j LOG --log-prefix \"-j DROP \"\n\
+        -A INPUT -p udp -g sub\n-A INPUT -j TPROXY --on-port 1\n-A INPUT -p icmp\n-A INPUT -j DROP\n\
+        -A sub -j RETURN\nCOMMIT\n";
+
+    fn event(chain: &str, number: u64, kind: TraceKind) -> TraceEvent {
+        TraceEvent {
+            id: 1,
+            family: "legacy ip".to_owned(),
+            table: "filter".to_owned(),
+            chain: chain.to_owned(),
+            handle: Some(number),
+            kind,
+            verdict: TraceVerdict::Untold,
+            iif: None,
+            oif: None,
+            packet: None,
+        }
+    }
+
+    fn completed(listing: &str, event: TraceEvent) -> Trace {
+        let ruleset = Ruleset::parse(&Listing {
+            iptables: listing.to_owned(),
+            ..Listing::default()
+        });
+        let mut trace = Trace {
+            lost: false,
+            events: vec![event],
+        };
+        complete(&ruleset, &mut trace);
+        trace
+    }
+
+    #[test]
+    fn a_rule_does_what_its_target_does() {
+        let expected = [
+            TraceVerdict::Jump("sub".to_owned()),
+            TraceVerdict::Continue,
+            TraceVerdict::Goto("sub".to_owned()),
+            TraceVerdict::Other(0),
+            TraceVerdict::Continue,
+            TraceVerdict::Drop,
+        ];
+        for (number, verdict) in (1..).zip(expected) {
+            // The kernel calls the last one a policy.
+            for kind in [TraceKind::Rule, TraceKind::Policy] {
+                let trace = completed(LISTING, event("INPUT", number, kind));
+                assert!(!trace.lost);
+                let event = &trace.events[0];
+                assert_eq!((event.kind, event.handle), (TraceKind::Rule, Some(number)));
+                assert_eq!(event.verdict, verdict, "rule {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn behind_the_last_rule_is_the_policy_or_the_way_back() {
+        let trace = completed(LISTING, event("INPUT", 7, TraceKind::Policy));
+        let event_of = |trace: &Trace| {
+            let event = trace.events[0].clone();
+            (event.kind, event.handle, event.verdict)
+        };
+        let dropped = (TraceKind::Policy, None, TraceVerdict::Drop);
+        assert_eq!(event_of(&trace), dropped);
+        let trace = completed(LISTING, event("sub", 2, TraceKind::Return));
+        let back = (TraceKind::Return, None, TraceVerdict::Continue);
+        assert_eq!(event_of(&trace), back);
+    }
+
+    #[test]
+    fn what_the_listing_does_not_have_is_a_loss() {
+        for (chain, number) in [("INPUT", 8), ("sub", 3), ("OUTPUT", 1), ("INPUT", 0)] {
+            let trace = completed(LISTING, event(chain, number, TraceKind::Rule));
+            assert!(trace.lost, "{chain} {number}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_backslashes_are_those_of_iptables() {
+        let line = r#"-m comment --comment "a \"b\" \\ c" -j  X"" "" "#;
+        let expected = ["-m", "comment", "--comment", r#"a "b" \ c"#, "-j", "X", ""];
+        assert_eq!(words(line), expected);
+    }
+}
