@@ -229,3 +229,43 @@ fn a_candidate_may_be_of_another_dialect() {
         assert!(ended.stderr.contains(said), "{wrong}: {}", ended.stderr);
     }
 }
+
+/// Every error that iptables-extensions(8) lets `REJECT` send, by the line of its rule. ICMP types and codes
+/// are those of RFC 792, RFC 1812 and RFC 4443.
+#[rstest]
+fn every_kind_of_reject_is_seen(#[values("nft", "legacy")] backend: &str) {
+    const V4: &[(&str, &str)] = &[
+        ("icmp-net-unreachable", "icmp-net-unreachable"),
+        ("icmp-host-unreachable", "icmp-host-unreachable"),
+        ("icmp-proto-unreachable", "icmp-prot-unreachable"),
+        ("icmp-port-unreachable", "icmp-port-unreachable"),
+        ("icmp-net-prohibited", "icmp-net-prohibited"),
+        ("icmp-host-prohibited", "icmp-host-prohibited"),
+        ("icmp-admin-prohibited", "icmp-admin-prohibited"),
+        ("tcp-reset", "tcp-reset"),
+    ];
+    const V6: &[(&str, &str)] = &[
+        ("icmp6-no-route", "icmp-net-unreachable"),
+        ("icmp6-adm-prohibited", "icmp-admin-prohibited"),
+        ("icmp6-addr-unreachable", "icmp-host-unreachable"),
+        ("icmp6-port-unreachable", "icmp-port-unreachable"),
+        ("tcp-reset", "tcp-reset"),
+    ];
+    let mut drill = Drill::new(&format!(
+        "iptables: {{ v4: v4, v6: v6, backend: {backend} }}"
+    ));
+    let mut lines = Vec::new();
+    for (file, family, kinds) in [("v4", "ipv4", V4), ("v6", "ipv6", V6)] {
+        let mut rules = String::from("*filter\n:INPUT DROP\n");
+        for (port, (with, kind)) in (1000..).zip(kinds) {
+            rules += &format!("-A INPUT -p tcp --dport {port} -j REJECT --reject-with {with}\n");
+            lines.push(format!("{file}:{}", port - 1000 + 3));
+            drill = drill.test(&format!(
+                "{{ from: client, to: firewall, service: tcp/{port}, family: {family}, expect: {{ reject: {kind} }} }}"
+            ));
+        }
+        drill = drill.file(file, rules + "COMMIT\n");
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    assert_lines(&drill.told(&[]), &lines);
+}
