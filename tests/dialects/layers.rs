@@ -181,3 +181,38 @@ fn the_last_that_sets_a_policy_is_named(
     assert_lines(&told, &[line, "mine:3"]);
     assert_eq!(told[0].layer.as_deref(), Some(layer));
 }
+
+/// libvirt's default network beside a candidate: its guests get out, and nobody gets in.
+#[test]
+fn libvirt_decides_about_its_guests() {
+    let rules = include_str!("../../src/dialect/shipped/libvirt.v4");
+    let line = |wanted: &str| {
+        let found = rules.lines().position(|line| line.contains(wanted));
+        format!("(firedrill)/libvirt.v4:{}", found.expect("a rule") + 1)
+    };
+    let folder = super::Folder::new();
+    folder.write("mine.nft", OPEN);
+    folder.write(
+        "lab.yaml",
+        "firewall:\n  nftables: mine.nft\n  layers: [libvirt, candidate]\n  interfaces:\n    \
+         eth0: 192.0.2.1/24\n    virbr0: 192.168.122.1/24\n\
+         hosts:\n  internet: { behind: eth0, address: 192.0.2.7 }\n  \
+         guest: { behind: virbr0, address: 192.168.122.9 }\n\
+         tests:\n  - internet -> guest tcp/22: reject icmp-port-unreachable\n  \
+         - { from: guest, to: internet, service: udp/123, expect: { accept: { source: 192.0.2.1 } } }\n  \
+         - guest -> firewall udp/53: accept\n",
+    );
+    let report = folder.firedrill(&["test", "lab.yaml", "--report", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&report.stdout).expect("a report");
+    let cases = report["scenarios"][0]["cases"].as_array().expect("cases");
+    let told: Vec<super::Told> = cases.iter().map(super::Told::of).collect();
+    // The candidate's policy accepts behind libvirt's rule.
+    assert_lines(
+        &told,
+        &[
+            &line("-A LIBVIRT_FWI -o virbr0 -j REJECT"),
+            &line("-A LIBVIRT_FWO -s 192.168.122.0/24 -i virbr0 -j ACCEPT"),
+            &line("-A LIBVIRT_INP -i virbr0 -p udp -m udp --dport 53"),
+        ],
+    );
+}

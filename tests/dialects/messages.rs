@@ -52,3 +52,16 @@ fn a_mistake_in_an_ipset_is_shown_with_its_line() {
         "{error}"
     );
 }
+
+#[rstest]
+fn a_table_that_does_not_exist_is_shown_with_its_line(#[values("nft", "legacy")] backend: &str) {
+    let (code, error) = Drill::new(&format!("iptables: {{ v4: v4, backend: {backend} }}"))
+        .file("v4", "*filter\nCOMMIT\n*fliter\nCOMMIT\n")
+        .test("client -> firewall tcp/80: drop")
+        .error(&[]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(
+        error.contains("v4:3: ") && error.contains("*fliter"),
+        "{error}"
+    );
+}

@@ -77,6 +77,9 @@ struct Part {
     family: Option<&'static str>,
 }
 
+/// The tables of iptables(8).
+const TABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
+
 /// Where IPv4 rules are in the sandbox.
 pub(super) const RULES_V4: &str = "/etc/iptables/rules.v4";
 
@@ -165,8 +168,12 @@ pub(super) fn from_files(config: &Config, files: &[Staged]) -> Prepared {
 /// What a loader says, at the line of the user's file that it means.
 fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
     let said = failure.stderr.trim();
-    // What libiptc says of ENOENT and EPERM (libiptc/libiptc.c, `TC_STRERROR`).
-    if said.contains("do you need to insmod?") || said.contains("initialize ip") {
+    // What is said of ENOENT (libiptc/libiptc.c, `TC_STRERROR`; iptables/iptables-restore.c). A table that
+    // no kernel has is a mistake like others.
+    let lacks =
+        said.contains("do you need to insmod?") || said.contains("unable to initialize table");
+    let named = |table: &&str| said.contains(&format!("{table}'"));
+    if lacks && TABLES.iter().any(named) {
         return Some(Refusal::Lab(format!(
             "could not load {}: this kernel has no legacy tables\n{said}\n\
              (load them as root, `modprobe ip_tables iptable_filter ip6_tables ip6table_filter`, or \
@@ -243,6 +250,49 @@ fn line_number(said: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is told of a loader's failure on these rules.
+    fn told(rules: &str, backend: &str, said: &str) -> Option<Refusal> {
+        let mut config = Config::of(&DIALECT, "fw/rules.v4");
+        config.set("backend", vec![backend.to_owned()]);
+        let mut stage = Stage::default();
+        stage.text(RULES_V4, Path::new("fw/rules.v4"), rules);
+        let failure = CommandFailure {
+            layer: 0,
+            argv: vec!["iptables-restore".to_owned(), RULES_V4.to_owned()],
+            status: "exit status 1".to_owned(),
+            missing: false,
+            stdout: String::new(),
+            stderr: said.to_owned(),
+        };
+        explain(&from_files(&config, &stage.files), &failure)
+    }
+
+    #[test]
+    fn a_kernel_without_legacy_tables_is_not_the_candidate_s_fault() {
+        let said = "iptables-restore v1.8.9 (legacy): iptables-restore: unable to initialize table 'filter'\n\n\
+                    Error occurred at line: 1\n";
+        let other = "iptables v1.8.9 (legacy): can't initialize iptables table `filter': Table does not exist \
+                     (do you need to insmod?)\nPerhaps iptables or your kernel needs to be upgraded.\n";
+        for said in [said, other] {
+            let told = told("*filter\nCOMMIT\n", "legacy", said);
+            assert!(
+                matches!(&told, Some(Refusal::Lab(why)) if why.contains("no legacy tables")),
+                "{told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_chain_that_is_missing_is_shown_where_it_is_called() {
+        let rules = "*nat\n-A OUTPUT -j web\nCOMMIT\n*filter\n-A INPUT -j ACCEPT\n-A INPUT -g web\nCOMMIT\n";
+        let said = "iptables-nft-restore v1.8.9 (nf_tables): Chain 'web' does not exist\nError occurred at line: 7\n";
+        let expected = "fw/rules.v4:6: Chain 'web' does not exist\n  -A INPUT -g web";
+        assert_eq!(
+            told(rules, "nft", said),
+            Some(Refusal::Input(expected.to_owned()))
+        );
+    }
 
     #[test]
     fn loaders_say_in_different_words_which_line_they_mean() {
