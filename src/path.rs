@@ -9,7 +9,7 @@ use firedrill_harness::{
 };
 
 use crate::{
-    dialect::listing::Ruleset,
+    dialect::{listing::Ruleset, xtables::LEGACY},
     verdict::{Chain, Decider, Policy, Rule},
 };
 
@@ -215,7 +215,13 @@ pub fn who_accepted(
     };
     let mut by_policy = None;
     let mut by_rule = None;
-    for run in runs.iter().filter(|run| decides(&run.chain)) {
+    let mut deciding: Vec<&Run<'_>> = runs.iter().filter(|run| decides(&run.chain)).collect();
+    // The traces of nftables and of legacy iptables come apart; each is in its own order.
+    let is_legacy = |run: &&Run<'_>| run.chain.family.starts_with(LEGACY);
+    if deciding.iter().any(is_legacy) && !deciding.iter().all(is_legacy) {
+        deciding.sort_by_key(|run| ruleset.place(&run.chain));
+    }
+    for run in deciding {
         match run.end(ruleset) {
             End::Accept(decider @ Decider::Rule(_)) => by_rule = Some(decider),
             End::Accept(decider) => by_policy = Some(decider),

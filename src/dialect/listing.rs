@@ -4,7 +4,10 @@
 //! Rule texts are for people. Nothing is ever decided by comparing them: rules are known by their
 //! handles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use firedrill_harness::{
     TRACE_TABLE,
@@ -54,6 +57,8 @@ pub struct Base {
     pub kind: String,
     /// `prerouting`, `input`, `forward`, `output`, `postrouting`, `ingress`, `egress`.
     pub hook: String,
+    /// Chains of one hook are met in the order of this; `None` if it could not be read.
+    pub priority: Option<i32>,
     /// `accept` or `drop`.
     pub policy: String,
 }
@@ -207,6 +212,17 @@ impl Ruleset {
         self.policy_bringer(chain)?.name.as_deref()
     }
 
+    /// Where a base chain stands among those of its hook, for comparison: by priority; of equal ones the
+    /// kernel puts the one that is registered later first (net/netfilter/core.c, `nf_hook_entries_grow`).
+    pub(crate) fn place(&self, chain: &Chain) -> (Option<i32>, Reverse<Option<usize>>) {
+        let base = self.chains.get(chain).and_then(|info| info.base.as_ref());
+        let mut layers = self.layers.iter();
+        let registered = layers.position(|layer| {
+            self.same_table(&layer.brought, chain) && layer.brought.chain(chain).is_some()
+        });
+        (base.and_then(|base| base.priority), Reverse(registered))
+    }
+
     fn bringer(&self, chain: &Chain, handle: u64) -> Option<&LayerOrigins> {
         let mut layers = self.layers.iter().rev();
         layers.find(|layer| {
@@ -273,6 +289,9 @@ impl Parser {
                 let base = Base {
                     kind: (*kind).to_owned(),
                     hook: (*hook).to_owned(),
+                    priority: text
+                        .split_once("priority ")
+                        .and_then(|(_, rest)| priority(rest.split(';').next()?)),
                     policy: policy.trim_end_matches(';').to_owned(),
                 };
                 if let Some(info) = self.info() {
@@ -491,6 +510,27 @@ fn logical_lines(listing: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A priority as nft lists it: a number, or a name (nft(8), "Standard priority names") with a number.
+fn priority(text: &str) -> Option<i32> {
+    let mut words = text.split_whitespace();
+    let first = words.next()?;
+    let named = match first {
+        "raw" => -300,
+        "mangle" => -150,
+        "dstnat" => -100,
+        "filter" => 0,
+        "security" => 50,
+        "srcnat" => 100,
+        number => return number.parse().ok(),
+    };
+    match (words.next(), words.next()) {
+        (None, None) => Some(named),
+        (Some("+"), Some(more)) => Some(named + more.parse::<i32>().ok()?),
+        (Some("-"), Some(less)) => Some(named - less.parse::<i32>().ok()?),
+        _ => None,
+    }
+}
+
 /// Splits `tcp dport 22 accept # handle 7`.
 fn split_handle(line: &str) -> (&str, Option<u64>) {
     match line.rsplit_once("# handle ") {
@@ -579,6 +619,23 @@ mod tests {
             ("filter", "input")
         );
         assert_eq!(ruleset.chain(&chain("log_drop")).unwrap().base, None);
+    }
+
+    #[test]
+    fn priorities_are_names_numbers_and_both() {
+        let listed = [
+            "filter",
+            "-10",
+            "raw - 5",
+            "srcnat + 1",
+            "filter + x",
+            "odd",
+        ];
+        let expected = [Some(0), Some(-10), Some(-305), Some(101), None, None];
+        assert_eq!(listed.map(priority), expected);
+        let ruleset = parse(LISTING);
+        let base = ruleset.chain(&chain("input")).unwrap().base.as_ref();
+        assert_eq!(base.unwrap().priority, Some(0));
     }
 
     #[test]

@@ -61,6 +61,19 @@ pub(super) fn hook(chain: &str) -> Option<&'static str> {
     })
 }
 
+/// Where a table stands in a hook (`enum nf_ip_hook_priorities`, linux/netfilter_ipv4.h).
+fn priority(table: &str, hook: &str) -> Option<i32> {
+    Some(match (table, hook) {
+        ("raw", _) => -300,
+        ("mangle", _) => -150,
+        ("nat", "prerouting" | "output") => -100,
+        ("filter", _) => 0,
+        ("security", _) => 50,
+        ("nat", _) => 100,
+        _ => return None,
+    })
+}
+
 /// The chains of a listing of legacy rules; rules are known by their numbers, from 1.
 pub(super) fn chains(family: &str, listing: &str) -> BTreeMap<Chain, ChainInfo> {
     let mut chains: BTreeMap<Chain, ChainInfo> = BTreeMap::new();
@@ -80,6 +93,7 @@ pub(super) fn chains(family: &str, listing: &str) -> BTreeMap<Chain, ChainInfo> 
             let base = hook(name).filter(|_| policy != "-").map(|hook| Base {
                 kind: if table == "nat" { "nat" } else { "filter" }.to_owned(),
                 hook: hook.to_owned(),
+                priority: priority(table, hook),
                 policy: policy.to_lowercase(),
             });
             chains.entry(chain(table, name)).or_default().base = base;

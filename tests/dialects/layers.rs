@@ -92,23 +92,29 @@ fn a_rule_that_a_later_layer_changed_has_no_line() {
     );
 }
 
-/// The legacy back end has tables of its own beside those of nftables: both decide.
-#[test]
-fn legacy_and_nftables_stand_side_by_side() {
-    let legacy = "*filter\n:INPUT ACCEPT\n-A INPUT -p tcp --dport 22 -j DROP\nCOMMIT\n";
-    let mine = "table inet t {\n  chain c {\n    type filter hook input priority 10; policy accept;\n    \
-                tcp dport 23 drop\n  }\n}\n";
+/// The legacy back end has tables of its own beside those of nftables. Who drops first decides; of those who
+/// accept, the last one.
+#[rstest]
+#[case::legacy_first("10", ["old.v4:4", "mine.nft:5"])]
+#[case::nftables_first("-10", ["mine.nft:4", "old.v4:3"])]
+// Of equal priorities the one that comes later is put in front.
+#[case::the_same_place("filter", ["mine.nft:4", "old.v4:3"])]
+fn legacy_and_nftables_stand_side_by_side(#[case] priority: &str, #[case] lines: [&str; 2]) {
+    let legacy = "*filter\n:INPUT ACCEPT\n-A INPUT -p tcp --dport 24 -j ACCEPT\n\
+                  -A INPUT -p tcp --dport 22 -j DROP\nCOMMIT\n";
+    let mine = format!(
+        "table inet t {{\n  chain c {{\n    type filter hook input priority {priority}; policy accept;\n    \
+         tcp dport 22 drop\n    tcp dport 24 accept\n  }}\n}}\n"
+    );
     let told = Drill::new(
         "nftables: mine.nft\n  layers: [{ name: old, iptables: { v4: old.v4, backend: legacy } }, candidate]",
     )
     .file("old.v4", legacy)
     .file("mine.nft", mine)
     .test("{ from: client, to: firewall, service: tcp/22, family: ipv4, expect: drop }")
-    .test("{ from: client, to: firewall, service: tcp/23, family: ipv4, expect: drop }")
     .test("{ from: client, to: firewall, service: tcp/24, family: ipv4, expect: accept }")
     .told(&[]);
-    assert_lines(&told[..2], &["old.v4:3", "mine.nft:4"]);
-    assert_eq!(told[2].outcome, "pass");
+    assert_lines(&told, &lines);
 }
 
 /// A layer that changed nothing was not loaded, whatever its program says; then nothing holds.
