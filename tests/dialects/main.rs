@@ -14,7 +14,7 @@ mod shipped;
 mod skips;
 mod wild;
 
-use common::{Ended, Folder};
+use common::{Ended, Folder, PATIENCE, end_within, firedrill};
 use serde_json::Value;
 
 /// A firewall between the `client` on eth0 and the `server` on eth1.
@@ -76,7 +76,13 @@ impl Drill {
         let text = format!("firewall:\n  {firewall}{WORLD}tests:\n{tests}");
         folder.write("lab.yaml", text);
         let base = ["test", "lab.yaml", "--report", "json"];
-        let ended = folder.firedrill(&[&base[..], arguments].concat());
+        let mut command = firedrill();
+        command
+            .args(base)
+            .args(arguments)
+            .current_dir(folder.path());
+        // Tens of thousands of rules take their time on a busy machine.
+        let ended = end_within(4 * PATIENCE, command);
         let report = serde_json::from_str(&ended.stdout)
             .unwrap_or_else(|error| panic!("no JSON report ({error}) but {ended:?}"));
         (ended, report)
