@@ -214,6 +214,7 @@ mod tests {
 
     fn event(chain: &str, number: u64, kind: TraceKind) -> TraceEvent {
         TraceEvent {
+            mark: 0,
             id: 1,
             family: "legacy ip".to_owned(),
             table: "filter".to_owned(),

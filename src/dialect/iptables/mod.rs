@@ -258,6 +258,7 @@ mod tests {
         let mut stage = Stage::default();
         stage.text(RULES_V4, Path::new("fw/rules.v4"), rules);
         let failure = CommandFailure {
+            candidate: 0,
             layer: 0,
             argv: vec!["iptables-restore".to_owned(), RULES_V4.to_owned()],
             status: "exit status 1".to_owned(),
