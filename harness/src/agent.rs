@@ -2,7 +2,8 @@
 //! candidate, sends the probes, and streams [`Record`]s back. It is never told what is expected.
 //!
 //! It is this very program, started again with [`ARGUMENT`]: whoever embeds the harness calls
-//! [`run_if_asked`] first thing in `main`.
+//! [`run_if_asked`] first thing in `main`. On the machine itself it serves one plan; in a container
+//! (see [`crate::container`]) one after the other.
 
 use std::{
     fs::{self, File},
@@ -15,13 +16,13 @@ use nix::{sys::utsname::uname, unistd::setsid};
 
 use crate::{
     candidate::{self, Root},
-    command,
+    command, container,
     drill::Drill,
     error::Doing,
     lab::Lab,
     nftnetlink::NftSocket,
     protocol::{Broken, Command, Plan, Record, Task, VERSION, micros},
-    sandbox::{self, Sandbox},
+    sandbox::{self, Home, Sandbox},
     sys,
 };
 
@@ -37,12 +38,16 @@ const PLAN_LIMIT: u64 = 1 << 30;
 /// Becomes the agent and does not return if this process was started as one; returns at once
 /// otherwise. To be called before anything else, while the process has a single thread.
 pub fn run_if_asked() {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|argument| argument == ARGUMENT)
-    {
-        std::process::exit(main());
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|argument| argument != ARGUMENT) {
+        return;
     }
+    std::process::exit(match arguments.next() {
+        None => main(),
+        Some(role) if role == container::HOLD => container::hold(),
+        Some(role) if role == container::SERVE => container::serve(),
+        Some(_) => 2,
+    });
 }
 
 fn main() -> i32 {
@@ -55,16 +60,21 @@ fn main() -> i32 {
     if sys::close_from(CONTROL_FD + 1).is_err() {
         return 2;
     }
-    let Ok(writer) = control.try_clone() else {
+    let Ok(records) = control.try_clone() else {
         return 2;
     };
-    let mut records = Records(BufWriter::new(File::from(writer)));
-    match run(&control, &mut records, started) {
+    serve_plan(&control, records, Home::Machine, started);
+    0
+}
+
+/// Reads a plan from `control`, whose end is the agent's end, and does what it says.
+pub(crate) fn serve_plan(control: &OwnedFd, records: OwnedFd, home: Home, started: Instant) {
+    let mut records = Records(BufWriter::new(File::from(records)));
+    match run(control, &mut records, home, started) {
         Ok(()) => {}
         Err(broken) => records.send(&Record::Broken(broken)),
     }
     records.flush();
-    0
 }
 
 /// The way out. A launcher that has gone away ends the agent by other means, so errors are not
@@ -84,10 +94,15 @@ impl Records {
     }
 }
 
-fn run(control: &OwnedFd, records: &mut Records, started: Instant) -> Result<(), Broken> {
+fn run(
+    control: &OwnedFd,
+    records: &mut Records,
+    home: Home,
+    started: Instant,
+) -> Result<(), Broken> {
     let plan = read_plan(control)?;
     leave_terminal(&plan.task)?;
-    let Sandbox { world, firewall } = sandbox::enter(control)?;
+    let Sandbox { world, firewall } = sandbox::enter(control, home)?;
     let lab = Lab::build(&plan.lab, &world, firewall, 0)?;
     if let Err(refused) = lab.set_sysctls(&plan.lab, &world)? {
         records.send(&Record::Refused(refused));

@@ -15,6 +15,7 @@ mod bytes;
 mod candidate;
 mod command;
 mod confine;
+mod container;
 mod conversation;
 mod drill;
 mod error;

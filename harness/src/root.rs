@@ -15,10 +15,10 @@ use std::{
 
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
-    unistd::{chdir, pivot_root},
+    unistd::{chdir, chroot, pivot_root},
 };
 
-use crate::{error::Doing, protocol::Broken};
+use crate::{error::Doing, protocol::Broken, sandbox::Home};
 
 /// Where the new root is assembled: it is covered in this mount namespace only.
 const ASSEMBLY: &str = "/tmp";
@@ -27,6 +27,28 @@ const ASSEMBLY: &str = "/tmp";
 /// there, people's own data least of all.
 const SHOWN: &[&str] = &[
     "bin", "etc", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "usr",
+];
+
+/// Of a container's `/`, which holds an image and nobody's data, this is not shown: what is fresh or the
+/// kernel's.
+const NOT_SHOWN: &[&str] = &["dev", "proc", "run", "sys", "tmp"];
+
+/// What of a fresh `/proc` is the whole machine's. A container's root may be the machine's root, so it is
+/// what container engines protect as well (opencontainers/runtime-spec, `readonlyPaths`, `maskedPaths`).
+const READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// Never shown to a container's programs; see [`READ_ONLY`].
+const MASKED: &[&str] = &[
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
 ];
 
 /// Devices that programs expect; shown, not made: a user namespace may not make any.
@@ -44,7 +66,7 @@ const MAX_DEPTH: usize = 8;
 
 /// Builds the root and moves this process into it. The mount namespace must be private already; `proc`
 /// is mounted for the current PID namespace, `sysfs` for the current network namespace.
-pub(crate) fn enter() -> Result<(), Broken> {
+pub(crate) fn enter(home: Home) -> Result<(), Broken> {
     mount_simple(
         "none",
         "/",
@@ -68,6 +90,7 @@ pub(crate) fn enter() -> Result<(), Broken> {
     let mut builder = Builder {
         mounts,
         layers,
+        home,
         count: 0,
     };
     builder.children(Path::new("/"), root, 0)?;
@@ -83,16 +106,26 @@ pub(crate) fn enter() -> Result<(), Broken> {
     ] {
         make_directory(&root.join(name))?;
     }
-    symlink("/run", root.join("var/run")).doing(|| "make /var/run")?;
+    // An image has it already, and also the link where it has a `/var`.
+    let run = root.join("var/run");
+    if run.symlink_metadata().is_err() {
+        symlink("/run", run).doing(|| "make /var/run")?;
+    }
     for name in ["tmp", "var/tmp"] {
         fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o1777))
             .doing(|| format!("open /{name} for everybody"))?;
     }
     devices(root)?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount_at(&root.join("proc"), "proc", quiet)?;
-    // The kernel lets nobody mount more than is there already, and containers have it read-only.
+    let proc = root.join("proc");
+    mount_at(&proc, "proc", quiet)?;
     let sys = root.join("sys");
+    if home == Home::Container {
+        protect_proc(&proc)?;
+        mount_at(&sys, "sysfs", quiet | MsFlags::MS_RDONLY)?;
+        return move_into(root);
+    }
+    // The kernel lets nobody mount more than is there already, and containers have it read-only.
     mount_at(&sys, "sysfs", quiet)
         .or_else(|_| mount_at(&sys, "sysfs", quiet | MsFlags::MS_RDONLY))?;
 
@@ -101,6 +134,46 @@ pub(crate) fn enter() -> Result<(), Broken> {
     pivot_root(".", ".").doing(|| "change to the private root")?;
     umount2(".", MntFlags::MNT_DETACH).doing(|| "let the real root go")?;
     chdir("/").doing(|| "enter the private root")
+}
+
+/// Puts the private root over the container's (as switch_root(8) does): Docker's seccomp profile allows no
+/// pivot_root(2). What is below can only be reached with `CAP_SYS_CHROOT`, which the candidate's programs
+/// have not, and holds nothing but the image.
+fn move_into(root: &Path) -> Result<(), Broken> {
+    let doing = || "change to the private root";
+    chdir(root).doing(doing)?;
+    mount_simple(".", "/", None, MsFlags::MS_MOVE, None).doing(doing)?;
+    chroot(".").and_then(|()| chdir("/")).doing(doing)
+}
+
+/// Keeps a fresh `/proc` from changing the machine: its settings are read-only, but for those of networks,
+/// which the kernel shows and changes for the network namespace of whoever asks.
+fn protect_proc(proc: &Path) -> Result<(), Broken> {
+    let protect = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID;
+    let protect = protect | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let remount = |path: &Path, flags| {
+        mount_simple("none", &path.to_string_lossy(), None, flags, None)
+            .doing(|| format!("protect {}", path.display()))
+    };
+    for name in READ_ONLY {
+        let path = proc.join(name);
+        if path.exists() {
+            bind(&path, &path).doing(|| format!("protect {}", path.display()))?;
+            remount(&path, protect | MsFlags::MS_RDONLY)?;
+        }
+    }
+    let networks = proc.join("sys/net");
+    bind(&networks, &networks).doing(|| "show the settings of networks")?;
+    remount(&networks, protect)?;
+    for name in MASKED {
+        let path = proc.join(name);
+        if path.is_dir() {
+            mount_at(&path, "tmpfs", MsFlags::MS_RDONLY)?;
+        } else if path.exists() {
+            bind(Path::new("/dev/null"), &path).doing(|| format!("hide {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Covers a folder of the private root with an empty one, made if it is not there.
@@ -184,6 +257,7 @@ struct Builder {
     mounts: BTreeSet<PathBuf>,
     /// Holds the upper and work directories of the overlays.
     layers: PathBuf,
+    home: Home,
     count: usize,
 }
 
@@ -197,7 +271,11 @@ impl Builder {
         };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            if depth == 0 && !SHOWN.iter().any(|shown| *shown == name) {
+            let shown = match self.home {
+                Home::Machine => SHOWN.iter().any(|shown| *shown == name),
+                Home::Container => !NOT_SHOWN.iter().any(|hidden| *hidden == name),
+            };
+            if depth == 0 && !shown {
                 continue;
             }
             let (from, to) = (entry.path(), target.join(&name));

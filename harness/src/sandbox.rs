@@ -1,5 +1,5 @@
-//! The sandbox of the embedded launcher: fresh user, mount, PID, network, UTS, IPC and cgroup
-//! namespaces for this process, without any privilege on the host.
+//! The sandbox: fresh mount, PID, network, UTS, IPC and cgroup namespaces for this process; on the
+//! machine itself also a user namespace, so that no privilege on the host is needed or left.
 //!
 //! Everything in it dies with it: the agent is PID 1 of its PID namespace, and it ends when the
 //! control channel to its launcher does, so a launcher killed at any moment leaves nothing behind.
@@ -23,6 +23,16 @@ use nix::{
 
 use crate::{confine, error::Doing, ids::Mapper, netns::NetNs, protocol::Broken, root, sys};
 
+/// What is around the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// The user's machine.
+    Machine,
+    /// A disposable container whose root we are, with `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`. That root may
+    /// well be the host's, so what is namespaced by nothing else has to be kept from it here.
+    Container,
+}
+
 /// The namespaces the agent finds itself in.
 pub(crate) struct Sandbox {
     /// Where the far ends live; the calling thread is in it.
@@ -35,24 +45,14 @@ pub(crate) struct Sandbox {
 /// parent, which waits for it and exits. Must be called before the first thread starts.
 ///
 /// `control` is the channel to the launcher; its end ends the sandbox.
-pub(crate) fn enter(control: &OwnedFd) -> Result<Sandbox, Broken> {
-    let mapper = Mapper::start()?;
-    let (uid, gid) = (geteuid(), getegid());
-    unshare(
-        CloneFlags::CLONE_NEWUSER
-            | CloneFlags::CLONE_NEWNS
-            | CloneFlags::CLONE_NEWPID
-            | CloneFlags::CLONE_NEWNET
-            | CloneFlags::CLONE_NEWUTS
-            | CloneFlags::CLONE_NEWIPC
-            | CloneFlags::CLONE_NEWCGROUP,
-    )
-    .doing(|| "make user, mount, PID and network namespaces")?;
-    mapper.map(uid, gid)?;
-    setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0))
-        .and_then(|()| setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)))
-        .doing(|| "become root of the user namespace")?;
-
+pub(crate) fn enter(control: &OwnedFd, home: Home) -> Result<Sandbox, Broken> {
+    match home {
+        Home::Machine => enter_user_namespace()?,
+        Home::Container => unshare(NAMESPACES).doing(|| {
+            "make mount, PID and network namespaces in the container (it needs the capabilities \
+             SYS_ADMIN and NET_ADMIN)"
+        })?,
+    }
     if let Some(child) = sys::fork().doing(|| "start the agent in its PID namespace")? {
         std::process::exit(stand_between(child, control));
     }
@@ -66,9 +66,28 @@ pub(crate) fn enter(control: &OwnedFd) -> Result<Sandbox, Broken> {
     sethostname("firewall").doing(|| "name the sandbox")?;
     let world = NetNs::current()?;
     let firewall = NetNs::fresh(&world)?;
-    firewall.run(&world, root::enter)?;
-    confine::confine()?;
+    firewall.run(&world, || root::enter(home))?;
+    confine::confine(home)?;
     Ok(Sandbox { world, firewall })
+}
+
+/// The namespaces of every sandbox.
+const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
+    .union(CloneFlags::CLONE_NEWPID)
+    .union(CloneFlags::CLONE_NEWNET)
+    .union(CloneFlags::CLONE_NEWUTS)
+    .union(CloneFlags::CLONE_NEWIPC)
+    .union(CloneFlags::CLONE_NEWCGROUP);
+
+fn enter_user_namespace() -> Result<(), Broken> {
+    let mapper = Mapper::start()?;
+    let (uid, gid) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER | NAMESPACES)
+        .doing(|| "make user, mount, PID and network namespaces")?;
+    mapper.map(uid, gid)?;
+    setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0))
+        .and_then(|()| setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)))
+        .doing(|| "become root of the user namespace")
 }
 
 /// Waits for PID 1, and ends it from outside should the launcher go away while it cannot end itself.

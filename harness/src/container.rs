@@ -1,0 +1,100 @@
+//! The agent's two roles in a container.
+//!
+//! The first process of the container only *holds* it: a container lives as long as that process does.
+//! The second, started over the engine's interface, *serves* plans that come in on its standard input,
+//! one after the other, each in a sandbox of its own. When whoever sends the plans goes away, for
+//! whatever reason, the engine closes that input; the server ends, the holder sees that it ended, and
+//! with the holder goes the container.
+
+use std::{
+    io::{self, Read},
+    os::{
+        fd::{AsFd, OwnedFd},
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener, UnixStream},
+    },
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::wait::{WaitStatus, waitpid},
+};
+
+use crate::{agent, sandbox::Home, sys};
+
+/// The argument of the role that holds the container.
+pub(crate) const HOLD: &str = "hold";
+
+/// The argument of the role that serves plans.
+pub(crate) const SERVE: &str = "serve";
+
+/// How long a container without a server is held: its launcher was killed between the two steps. Far
+/// more than the engine needs on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the server finds the holder: a name without a file (unix(7), "abstract") in the container's
+/// network namespace, which has no other process but these.
+fn meeting_point() -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(b"firedrill")
+}
+
+/// Holds the container until its server ends; the exit code.
+pub(crate) fn hold() -> i32 {
+    match meeting_point().and_then(|address| UnixListener::bind_addr(&address)) {
+        Ok(listener) => i32::from(hold_for_server(&listener).is_err()),
+        Err(_) => 1,
+    }
+}
+
+fn hold_for_server(listener: &UnixListener) -> io::Result<()> {
+    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    let patience = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    if poll(&mut fds, patience)? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let (mut server, _) = listener.accept()?;
+    // Nothing is ever sent; the end of the stream is the message.
+    server.read(&mut [0]).map(drop)
+}
+
+/// Serves plans until the input ends or an agent does not end well; the exit code.
+pub(crate) fn serve() -> i32 {
+    let Ok(_holder) = meeting_point().and_then(|address| UnixStream::connect_addr(&address)) else {
+        return 2;
+    };
+    let (Ok(control), Ok(records)) = (sys::inherited(0), sys::inherited(1)) else {
+        return 2;
+    };
+    while wait_for_plan(&control) {
+        match sys::fork() {
+            Ok(Some(child)) => match waitpid(child, None) {
+                Ok(WaitStatus::Exited(_, 0)) => {}
+                // Its launcher waits for records that will not come; the end of the stream says so.
+                _ => return 1,
+            },
+            Ok(None) => {
+                agent::serve_plan(&control, records, Home::Container, Instant::now());
+                return 0;
+            }
+            Err(_) => return 1,
+        }
+    }
+    0
+}
+
+/// Whether there is something to read; false at the end of the input.
+fn wait_for_plan(control: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => {
+                return fds[0]
+                    .revents()
+                    .is_some_and(|seen| seen.contains(PollFlags::POLLIN));
+            }
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
