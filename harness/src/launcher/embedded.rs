@@ -5,13 +5,18 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
+    pin::Pin,
     process::Stdio,
+    task::{Context, Poll},
 };
 
 use command_fds::{CommandFdExt, FdMapping};
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    process::{Child, Command},
+};
 
-use super::{LaunchError, Session};
+use super::{Channel, LaunchError, Session};
 use crate::{agent, command, protocol::Plan};
 
 /// Starts an agent that is silent but for its records.
@@ -41,8 +46,49 @@ async fn launch(
     let (ours, theirs) = UnixStream::pair().map_err(LaunchError::Start)?;
     ours.set_nonblocking(true).map_err(LaunchError::Start)?;
     let child = spawn(theirs.into(), input, output).map_err(LaunchError::Start)?;
-    let channel = tokio::net::UnixStream::from_std(ours).map_err(LaunchError::Start)?;
-    Session::begin(Box::new(channel), Box::new(child), plan).await
+    let stream = tokio::net::UnixStream::from_std(ours).map_err(LaunchError::Start)?;
+    let agent = Agent {
+        stream,
+        _child: child,
+    };
+    Session::begin(Box::new(agent), plan).await
+}
+
+/// An agent of this machine: the channel, and the process behind it.
+struct Agent {
+    stream: tokio::net::UnixStream,
+    /// Dropped after the channel.
+    _child: Child,
+}
+
+impl Channel for Agent {}
+
+impl AsyncRead for Agent {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Agent {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 fn spawn(control: OwnedFd, input: fn() -> Stdio, output: fn() -> Stdio) -> io::Result<Child> {

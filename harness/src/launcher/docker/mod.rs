@@ -1,0 +1,303 @@
+//! The Docker launcher: a disposable container with the userland of another system.
+//!
+//! testcontainers starts the container, copies this program into it and removes it; what it lacks (a
+//! process's standard input, progress of a build, lists) is done with bollard, the client inside it. The
+//! container's network is `none`; the agent wires the lab inside, as everywhere.
+//!
+//! A container that has done what it was asked serves the next scenario of the same run and image, because
+//! starting one costs ten times as much as a scenario. Nothing of the earlier scenario is in reach of the
+//! next: each has fresh namespaces, and a fresh private root over the image, which is never written.
+
+mod container;
+mod error;
+mod image;
+mod owner;
+mod program;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use testcontainers::{
+    bollard::{self, query_parameters::RemoveContainerOptionsBuilder},
+    core::client::docker_client_instance,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use self::{
+    container::Container,
+    owner::{Fate, Owner},
+};
+pub use self::{
+    error::DockerError,
+    image::{BuiltImage, ContextFile, Image, Recipe},
+    program::VARIABLE as AGENT_VARIABLE,
+};
+use super::{Channel, LaunchError, Session};
+use crate::protocol::Plan;
+
+/// A container engine: Docker, or Podman in its place.
+pub struct Docker {
+    engine: Arc<Engine>,
+}
+
+/// What every container needs.
+struct Engine {
+    client: bollard::Docker,
+    /// What the engine says of itself.
+    version: String,
+    /// The agent.
+    program: Arc<Vec<u8>>,
+    owner: Owner,
+    security: Security,
+    /// Containers that wait for their next plan, by image.
+    idle: Mutex<HashMap<String, Vec<Container>>>,
+    /// Containers whose agent did not end well, or that nobody wants any more.
+    spent: Mutex<Vec<Container>>,
+}
+
+/// What else an engine lays upon its containers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Security {
+    apparmor: bool,
+    selinux: bool,
+    rootless: bool,
+}
+
+impl Docker {
+    /// Finds the engine (`DOCKER_HOST`, or the usual socket) and removes the leftovers of runs of this
+    /// machine that were killed.
+    ///
+    /// # Errors
+    ///
+    /// [`DockerError`] if there is no engine, if it may not be used, or if this program cannot travel.
+    pub async fn connect() -> Result<Self, DockerError> {
+        const DOING: &str = "talk to the container engine";
+        let client = docker_client_instance().await;
+        let client = client.map_err(|error| DockerError::explain(DOING.to_owned(), &error))?;
+        let info = client.info().await;
+        let info = info.map_err(|error| DockerError::engine(DOING, &error))?;
+        let options = info.security_options.unwrap_or_default();
+        let has = |name: &str| {
+            let name = format!("name={name}");
+            options
+                .iter()
+                .any(|option| option.split(',').any(|part| part == name))
+        };
+        let owner =
+            Owner::this().map_err(|error| DockerError::explain(DOING.to_owned(), &error))?;
+        let engine = Engine {
+            version: info.server_version.unwrap_or_default(),
+            security: Security {
+                apparmor: has("apparmor"),
+                selinux: has("selinux"),
+                rootless: has("rootless"),
+            },
+            client,
+            program: Arc::new(program::agent()?),
+            owner,
+            idle: Mutex::default(),
+            spent: Mutex::default(),
+        };
+        engine.sweep(false).await?;
+        Ok(Self {
+            engine: Arc::new(engine),
+        })
+    }
+
+    /// The engine's version, as it says it.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.engine.version
+    }
+
+    /// Starts an agent in a container of the image with this identity (see [`Docker::ensure`]).
+    ///
+    /// # Errors
+    ///
+    /// [`LaunchError::Docker`] if there is no container to be had.
+    pub async fn start(&self, image: &str, plan: &Plan) -> Result<Session, LaunchError> {
+        let idle = lock(&self.engine.idle).get_mut(image).and_then(Vec::pop);
+        let container = match idle {
+            Some(container) => container,
+            None => Container::start(&self.engine, image).await?,
+        };
+        let lease = Lease {
+            engine: Arc::clone(&self.engine),
+            image: image.to_owned(),
+            container: Some(container),
+            finished: false,
+        };
+        Session::begin(Box::new(lease), plan).await
+    }
+
+    /// Removes the containers of this run.
+    pub async fn close(&self) {
+        let idle: Vec<_> = lock(&self.engine.idle).drain().collect();
+        let spent = std::mem::take(&mut *lock(&self.engine.spent));
+        let containers = idle.into_iter().flat_map(|(_, containers)| containers);
+        let removals = containers.chain(spent).map(Container::remove);
+        futures_util::future::join_all(removals).await;
+    }
+
+    /// Removes everything that killed runs left behind, and what their builds did; how many containers and
+    /// images. Containers of runs that go on are left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`DockerError::Engine`] if the engine refuses.
+    pub async fn clean(&self) -> Result<(usize, usize), DockerError> {
+        let containers = self.engine.sweep(true).await?;
+        let images = self.remove_unfinished_images().await?;
+        Ok((containers, images))
+    }
+}
+
+impl Engine {
+    /// Removes the containers of owners that are gone. `all`: also what does not run and whose owner is out of
+    /// sight.
+    async fn sweep(&self, all: bool) -> Result<usize, DockerError> {
+        const DOING: &str = "look for leftover containers";
+        let mut found = HashMap::new();
+        for label in [owner::LABEL, image::LABEL] {
+            let filters = HashMap::from([("label", vec![label])]);
+            let options = bollard::query_parameters::ListContainersOptionsBuilder::new()
+                .all(true)
+                .filters(&filters)
+                .build();
+            let listed = self.client.list_containers(Some(options)).await;
+            let listed = listed.map_err(|error| DockerError::engine(DOING, &error))?;
+            found.extend(
+                listed
+                    .into_iter()
+                    .filter_map(|one| Some((one.id.clone()?, one))),
+            );
+        }
+        let mut removed = 0;
+        for (id, container) in found {
+            let owner = container.labels.unwrap_or_default().remove(owner::LABEL);
+            let fate = owner.map_or(Fate::Unknown, |label| owner::fate(&label, &self.owner));
+            let running = container
+                .state
+                .is_some_and(|state| state.to_string() == "running");
+            let leftover = match fate {
+                Fate::Gone => true,
+                Fate::Alive => false,
+                Fate::Unknown => all && !running,
+            };
+            if leftover {
+                let options = RemoveContainerOptionsBuilder::new()
+                    .force(true)
+                    .v(true)
+                    .build();
+                match self.client.remove_container(&id, Some(options)).await {
+                    Ok(()) => removed += 1,
+                    // Gone, or going, by itself.
+                    Err(bollard::errors::Error::DockerResponseServerError {
+                        status_code: 404 | 409,
+                        ..
+                    }) => {}
+                    Err(error) => {
+                        return Err(DockerError::engine(
+                            format!("remove the leftover container {id}"),
+                            &error,
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// A container while it serves one session.
+struct Lease {
+    engine: Arc<Engine>,
+    image: String,
+    /// Always there, but for the end.
+    container: Option<Container>,
+    finished: bool,
+}
+
+impl Lease {
+    fn container(&mut self) -> io::Result<Pin<&mut Container>> {
+        let container = self.container.as_mut().map(Pin::new);
+        container.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Channel for Lease {
+    fn finished(&mut self) {
+        self.finished = true;
+    }
+
+    fn explain(&mut self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(async {
+            match &mut self.container {
+                Some(container) => container.explain(&self.engine).await,
+                None => String::new(),
+            }
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(container) = self.container.take() else {
+            return;
+        };
+        if self.finished {
+            let mut idle = lock(&self.engine.idle);
+            idle.entry(std::mem::take(&mut self.image))
+                .or_default()
+                .push(container);
+        } else {
+            lock(&self.engine.spent).push(container);
+        }
+    }
+}
+
+impl AsyncRead for Lease {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.container()?.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Lease {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.container()?.poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.container()?.poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.container()?.poll_shutdown(context)
+    }
+}
+
+impl fmt::Debug for Docker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Docker").field(&self.engine.version).finish()
+    }
+}
+
+/// What is protected is whole even if somebody panicked beside it.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
