@@ -8,6 +8,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Write},
+    mem::ManuallyDrop,
     os::fd::OwnedFd,
     time::Instant,
 };

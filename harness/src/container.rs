@@ -7,12 +7,14 @@
 //! with the holder goes the container.
 
 use std::{
+    fs,
     io::{self, Read},
     os::{
         fd::{AsFd, OwnedFd},
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener, UnixStream},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -28,6 +30,9 @@ pub(crate) const HOLD: &str = "hold";
 
 /// The argument of the role that serves plans.
 pub(crate) const SERVE: &str = "serve";
+
+/// The folder of the agent in the container, which no candidate sees: the private root covers it.
+pub(crate) const FOLDER: &str = "/.firedrill";
 
 /// How long a container without a server is held: its launcher was killed between the two steps. Far
 /// more than the engine needs on a busy machine.
@@ -75,12 +80,33 @@ pub(crate) fn serve() -> i32 {
             },
             Ok(None) => {
                 agent::serve_plan(&control, records, Home::Container, Instant::now());
-                return 0;
+                close_at_once();
+                // Without running the destructors of what is closed.
+                std::process::exit(0);
             }
             Err(_) => return 1,
         }
     }
     0
+}
+
+/// Closes what the agent has open. The kernel would do it one by one, and wait for an RCU grace period for
+/// each packet socket, while the next plan waits; side by side they wait for the same one.
+fn close_at_once() {
+    let Ok(open) = fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let numbers = open
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let numbers: Vec<i32> = numbers.filter(|number| *number > 2).collect();
+    thread::scope(|threads| {
+        for number in numbers {
+            // Where there is no thread to be had the kernel does it.
+            let close = move || sys::close_last(number);
+            let _ = thread::Builder::new().spawn_scoped(threads, close);
+        }
+    });
 }
 
 /// Whether there is something to read; false at the end of the input.

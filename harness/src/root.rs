@@ -18,9 +18,9 @@ use nix::{
     unistd::{chdir, chroot, pivot_root},
 };
 
-use crate::{error::Doing, protocol::Broken, sandbox::Home};
+use crate::{container, error::Doing, protocol::Broken, sandbox::Home};
 
-/// Where the new root is assembled: it is covered in this mount namespace only.
+/// Where the new root is assembled: it is covered in this mount namespace only. An image need not have it.
 const ASSEMBLY: &str = "/tmp";
 
 /// What is shown of `/`: where programs, their libraries and their settings live. Nothing else is
@@ -31,7 +31,7 @@ const SHOWN: &[&str] = &[
 
 /// Of a container's `/`, which holds an image and nobody's data, this is not shown: what is fresh or the
 /// kernel's.
-const NOT_SHOWN: &[&str] = &["dev", "proc", "run", "sys", "tmp"];
+const NOT_SHOWN: &[&str] = &[".firedrill", "dev", "proc", "run", "sys", "tmp"];
 
 /// What of a fresh `/proc` is the whole machine's. A container's root may be the machine's root, so it is
 /// what container engines protect as well (opencontainers/runtime-spec, `readonlyPaths`, `maskedPaths`).
@@ -76,15 +76,19 @@ pub(crate) fn enter(home: Home) -> Result<(), Broken> {
     )
     .doing(|| "make the mounts private")?;
     let mounts = mount_points()?;
+    let assembly = match home {
+        Home::Machine => ASSEMBLY,
+        Home::Container => container::FOLDER,
+    };
     mount_simple(
         "tmpfs",
-        ASSEMBLY,
+        assembly,
         Some("tmpfs"),
         MsFlags::empty(),
         Some(ROOT_OPTIONS),
     )
     .doing(|| "mount the private root")?;
-    let root = Path::new(ASSEMBLY);
+    let root = Path::new(assembly);
     let layers = root.join(".layers");
     make_directory(&layers)?;
     let mut builder = Builder {
@@ -304,9 +308,11 @@ impl Builder {
     fn directory(&mut self, from: &Path, to: &Path, depth: usize) -> Result<(), Broken> {
         make_directory(to)?;
         let mode = fs::metadata(from).map_or(0o755, |metadata| metadata.mode() & 0o777);
-        if !self.has_mounts_below(from) {
+        // Mounts in the way are those that no user namespace may take apart. A container has a few files
+        // of its engine's.
+        if self.home == Home::Container || !self.has_mounts_below(from) {
             match self.overlay(from, to) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return self.files_mounted_in(from, to),
                 // A name with a comma or a file system that cannot be a lower layer.
                 Err(_) if depth < MAX_DEPTH => {}
                 Err(error) => return Err(error),
@@ -318,6 +324,17 @@ impl Builder {
         self.children(from, to, depth + 1)?;
         // Best effort: the directory is ours, only its look differs if this fails.
         let _ = fs::set_permissions(to, fs::Permissions::from_mode(mode | 0o700));
+        Ok(())
+    }
+
+    /// Copies the files that are mounted over those of a directory (`/etc/hosts`), which its overlay does
+    /// not show.
+    fn files_mounted_in(&self, from: &Path, to: &Path) -> Result<(), Broken> {
+        for mount in self.mounts.iter().filter(|mount| mount.starts_with(from)) {
+            if let (Ok(name), true) = (mount.strip_prefix(from), mount.is_file()) {
+                fs::copy(mount, to.join(name)).doing(|| format!("copy {}", mount.display()))?;
+            }
+        }
         Ok(())
     }
 

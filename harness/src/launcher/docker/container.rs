@@ -2,13 +2,14 @@
 
 use std::{
     fmt, io,
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use futures_util::Stream;
 use testcontainers::{
-    ContainerAsync, CopyTargetOptions, GenericImage, Healthcheck, ImageExt,
+    ContainerAsync, GenericImage, Healthcheck, ImageExt,
     bollard::{
         container::LogOutput,
         errors::Error as EngineError,
@@ -19,11 +20,8 @@ use testcontainers::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{DockerError, Engine, owner};
+use super::{DockerError, Engine, image::PROGRAM, owner};
 use crate::{agent, container};
-
-/// Where the agent is in the container: in no image, and not in the private root that candidates see.
-const PROGRAM: &str = "/.firedrill-agent";
 
 /// Root of the container, whatever user the image asks for.
 const ROOT: &str = "0:0";
@@ -55,9 +53,11 @@ const PROCESSES: i64 = 1024;
 /// The most that is kept of what an agent complains about, in bytes.
 const COMPLAINTS: usize = 8 * 1024;
 
-/// A running container with an agent that waits for plans.
+/// A running container with an agent that waits for plans. When it is dropped the agent ends, with it the
+/// container, and the engine removes it.
 pub(super) struct Container {
-    handle: ContainerAsync<GenericImage>,
+    /// Never dropped: that would keep everybody waiting for its removal, which the engine does by itself.
+    handle: ManuallyDrop<ContainerAsync<GenericImage>>,
     records: Pin<Box<dyn Stream<Item = Result<LogOutput, EngineError>> + Send>>,
     plans: Pin<Box<dyn AsyncWrite + Send>>,
     /// Of the last piece of output, what is not read yet begins here.
@@ -67,7 +67,7 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Starts a container of an image (by its identity) and the agent in it.
+    /// Starts a container of an image (by its identity) that has the agent, and the agent in it.
     pub(super) async fn start(engine: &Engine, image: &str) -> Result<Self, DockerError> {
         let doing = || format!("start a container of {image}");
         let (name, tag) = super::image::split(image);
@@ -75,10 +75,7 @@ impl Container {
         let request = GenericImage::new(name, tag)
             .with_entrypoint(PROGRAM)
             .with_cmd([agent::ARGUMENT, container::HOLD])
-            .with_copy_to(
-                CopyTargetOptions::new(PROGRAM).with_mode(0o755),
-                engine.program.as_ref().clone(),
-            )
+            .with_readonly_rootfs(true)
             .with_label(owner::LABEL, engine.owner.label())
             .with_user(ROOT)
             .with_working_dir("/")
@@ -88,7 +85,7 @@ impl Container {
         let handle = handle.map_err(|error| DockerError::container(doing(), &error))?;
         match serve(engine, handle.id()).await {
             Ok((records, plans)) => Ok(Self {
-                handle,
+                handle: ManuallyDrop::new(handle),
                 records,
                 plans,
                 piece: None,
@@ -103,12 +100,6 @@ impl Container {
                 ))
             }
         }
-    }
-
-    /// Ends the agent and removes the container.
-    pub(super) async fn remove(self) {
-        // It may have ended, and with it gone, already.
-        let _ = self.handle.rm().await;
     }
 
     /// Why the agent may have ended.

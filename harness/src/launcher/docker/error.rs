@@ -42,6 +42,16 @@ impl DockerError {
         Self::explain(doing.into(), error)
     }
 
+    /// What to do if nothing better is known and an image was not to be had.
+    pub(super) fn or_no_image(mut self) -> Self {
+        if let Self::Engine { remedy, .. } = &mut self
+            && remedy.is_empty()
+        {
+            *remedy = format!("\n({NO_IMAGE})");
+        }
+        self
+    }
+
     /// Reads the whole chain of reasons: what matters is often at its end.
     pub(super) fn explain(doing: String, error: &(dyn Error + 'static)) -> Self {
         let mut texts: Vec<String> = Vec::new();
@@ -65,6 +75,10 @@ impl DockerError {
     }
 }
 
+const NO_IMAGE: &str = "there is no such image on this engine, and no registry gave it: `docker images` \
+    lists what is there; without a registry, containers/make-base.sh makes base images from Debian \
+    packages";
+
 /// What to do about it, if that is known.
 fn remedy(why: &str, kind: Option<io::ErrorKind>) -> Option<&'static str> {
     const NO_ENGINE: &str = "is a container engine running? `systemctl start docker` starts Docker; for a \
@@ -73,9 +87,6 @@ fn remedy(why: &str, kind: Option<io::ErrorKind>) -> Option<&'static str> {
     const NO_PERMISSION: &str = "this user may not use the engine's socket: join its group (`sudo usermod \
         -aG docker $USER`, then log in again; its members are as good as root), or run a rootless engine \
         and set DOCKER_HOST; `--launcher embedded` needs no engine";
-    const NO_IMAGE: &str = "there is no such image on this engine, and no registry gave it: `docker images` \
-        lists what is there; without a registry, containers/make-base.sh makes base images from Debian \
-        packages";
     const NO_SPACE: &str = "the engine's disk is full: `docker system df` shows what takes the room, \
         `firedrill images remove --all` and `docker system prune` free some";
     let says = |text: &str| why.contains(text);
@@ -90,12 +101,7 @@ fn remedy(why: &str, kind: Option<io::ErrorKind>) -> Option<&'static str> {
         Some(NO_ENGINE)
     } else if says("ermission denied while trying to connect") {
         Some(NO_PERMISSION)
-    } else if says("o such image")
-        || says("failed to pull the image")
-        || says("pull access denied")
-        || says("manifest unknown")
-        || says("registry-1.docker.io")
-    {
+    } else if says("o such image") || says("failed to pull the image") {
         Some(NO_IMAGE)
     } else {
         None

@@ -34,6 +34,16 @@ const DOCKERFILE: &str = "Dockerfile";
 /// The build argument that names what a recipe builds upon.
 const BASE: &str = "BASE";
 
+/// Where the agent is in a container; its folder is known to the agent as well.
+pub(super) const PROGRAM: &str = "/.firedrill/agent";
+
+/// The label of an image that has the agent; its value is the identity of the image without it.
+const AGENT_LABEL: &str = "dev.firedrill.agent";
+
+/// How long an image with another agent is kept, in seconds: another version of firedrill may be about to use
+/// it.
+const KEPT: i64 = 3600;
+
 /// An image to run containers of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Image {
@@ -111,6 +121,73 @@ impl Docker {
         }
     }
 
+    /// The identity of the image with this identity and the agent in it. Sending the agent into every container
+    /// takes as long as starting one does; this is done once for an image and a version of firedrill.
+    ///
+    /// # Errors
+    ///
+    /// [`DockerError::Program`] if this program cannot travel, [`DockerError::Engine`] if the engine refuses.
+    pub async fn equip(&self, image: &str) -> Result<String, DockerError> {
+        let program = self.program().await?;
+        let mut hash = Sha256::new();
+        hash.update(FORMAT);
+        hash.update(image);
+        hash.update(&program.hash);
+        let name = format!("{REPOSITORY}/agent:{}", hex(&hash.finalize()[..6]));
+        if let Some(id) = self.identity(&name).await? {
+            return Ok(id);
+        }
+        let id = image.strip_prefix("sha256:").unwrap_or(image);
+        let dockerfile = format!("FROM {id}\nLABEL {AGENT_LABEL}={id}\nCOPY agent {PROGRAM}\n");
+        let file = |path: &str, content, mode| ContextFile {
+            path: path.into(),
+            content,
+            mode,
+        };
+        let recipe = Recipe {
+            name: "agent".to_owned(),
+            files: vec![
+                file(DOCKERFILE, dockerfile.into_bytes(), 0o644),
+                file("agent", program.bytes.clone(), 0o755),
+            ],
+            base: None,
+        };
+        self.build(&recipe, &name, &mut |_| {}).await?;
+        let equipped = self.named(&name).await?;
+        self.remove_equipped(id, Some(&name)).await;
+        Ok(equipped)
+    }
+
+    /// Removes images with an agent upon this one: all, or those of before the one that is named.
+    async fn remove_equipped(&self, image: &str, but: Option<&str>) {
+        let label = format!("{AGENT_LABEL}={image}");
+        let Ok(images) = self.labelled(&[("label", &label)]).await else {
+            return;
+        };
+        let newest = images.iter().map(|image| image.created).max().unwrap_or(0);
+        for image in images {
+            let old = newest - image.created > KEPT;
+            for name in &image.repo_tags {
+                if but.is_none_or(|kept| kept != name && old) {
+                    // One that is in use stays; it does no harm.
+                    let _ = self.remove_image_only(name).await;
+                }
+            }
+        }
+    }
+
+    /// What people call an image: the name it was given, or the one that its content gives it.
+    ///
+    /// # Errors
+    ///
+    /// [`DockerError::Engine`] if the engine does not answer.
+    pub async fn name_of(&self, image: &Image) -> Result<String, DockerError> {
+        match image {
+            Image::Named(name) => Ok(name.clone()),
+            Image::Recipe(recipe) => self.name(recipe).await,
+        }
+    }
+
     /// The images that firedrill built, by name.
     ///
     /// # Errors
@@ -143,15 +220,17 @@ impl Docker {
     ///
     /// [`DockerError::Engine`] if it is in use, or not there.
     pub async fn remove_image(&self, name: &str) -> Result<(), DockerError> {
-        let removed = self
-            .engine
-            .client
-            .remove_image(
-                name,
-                None::<testcontainers::bollard::query_parameters::RemoveImageOptions>,
-                None,
-            )
-            .await;
+        if let Some(id) = self.identity(name).await? {
+            let id = id.strip_prefix("sha256:").unwrap_or(&id);
+            self.remove_equipped(id, None).await;
+        }
+        self.remove_image_only(name).await
+    }
+
+    async fn remove_image_only(&self, name: &str) -> Result<(), DockerError> {
+        let options = RemoveImageOptionsBuilder::new().build();
+        let client = &self.engine.client;
+        let removed = client.remove_image(name, Some(options), None).await;
         removed
             .map(drop)
             .map_err(|error| DockerError::engine(format!("remove the image {name}"), &error))
@@ -235,7 +314,8 @@ impl Docker {
             let failed = step.map(|CreateImageInfo { error_detail, .. }| {
                 error_detail.map(|detail| detail.message.unwrap_or_default())
             });
-            self.step(failed, || format!("get the image {name}"))?;
+            let got = self.step(failed, || format!("get the image {name}"));
+            got.map_err(|error| error.or_no_image())?;
         }
         Ok(())
     }

@@ -19,20 +19,29 @@ use std::{
     fmt,
     future::Future,
     io,
+    path::PathBuf,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
 use testcontainers::{
-    bollard::{self, query_parameters::RemoveContainerOptionsBuilder},
+    bollard::{
+        self,
+        query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder},
+    },
     core::client::docker_client_instance,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::OnceCell,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use self::{
     container::Container,
     owner::{Fate, Owner},
+    program::Program,
 };
 pub use self::{
     error::DockerError,
@@ -52,14 +61,15 @@ struct Engine {
     client: bollard::Docker,
     /// What the engine says of itself.
     version: String,
-    /// The agent.
-    program: Arc<Vec<u8>>,
+    /// The agent, once it is read; until then whoever reads it.
+    program: OnceCell<Program>,
+    reading: Mutex<Option<JoinHandle<Result<Program, DockerError>>>>,
     owner: Owner,
     security: Security,
+    /// How many leftover containers were found and removed to begin with.
+    swept: usize,
     /// Containers that wait for their next plan, by image.
     idle: Mutex<HashMap<String, Vec<Container>>>,
-    /// Containers whose agent did not end well, or that nobody wants any more.
-    spent: Mutex<Vec<Container>>,
 }
 
 /// What else an engine lays upon its containers.
@@ -72,16 +82,21 @@ struct Security {
 
 impl Docker {
     /// Finds the engine (`DOCKER_HOST`, or the usual socket) and removes the leftovers of runs of this
-    /// machine that were killed.
+    /// machine that were killed. `agent` is the program that travels; when not given, the one that
+    /// [`AGENT_VARIABLE`] names, or this very one.
     ///
     /// # Errors
     ///
-    /// [`DockerError`] if there is no engine, if it may not be used, or if this program cannot travel.
-    pub async fn connect() -> Result<Self, DockerError> {
+    /// [`DockerError::Engine`] if there is no engine, or if it may not be used.
+    pub async fn connect(agent: Option<PathBuf>) -> Result<Self, DockerError> {
         const DOING: &str = "talk to the container engine";
         let client = docker_client_instance().await;
         let client = client.map_err(|error| DockerError::explain(DOING.to_owned(), &error))?;
-        let info = client.info().await;
+        // Beside what the engine is asked.
+        let reading = spawn_blocking(move || Program::read(agent.as_deref()));
+        let owner =
+            Owner::this().map_err(|error| DockerError::explain(DOING.to_owned(), &error))?;
+        let (info, swept) = tokio::join!(client.info(), sweep(&client, &owner, owner::LABEL));
         let info = info.map_err(|error| DockerError::engine(DOING, &error))?;
         let options = info.security_options.unwrap_or_default();
         let has = |name: &str| {
@@ -90,8 +105,6 @@ impl Docker {
                 .iter()
                 .any(|option| option.split(',').any(|part| part == name))
         };
-        let owner =
-            Owner::this().map_err(|error| DockerError::explain(DOING.to_owned(), &error))?;
         let engine = Engine {
             version: info.server_version.unwrap_or_default(),
             security: Security {
@@ -100,12 +113,12 @@ impl Docker {
                 rootless: has("rootless"),
             },
             client,
-            program: Arc::new(program::agent()?),
+            program: OnceCell::new(),
+            reading: Mutex::new(Some(reading)),
             owner,
+            swept: swept?,
             idle: Mutex::default(),
-            spent: Mutex::default(),
         };
-        engine.sweep(false).await?;
         Ok(Self {
             engine: Arc::new(engine),
         })
@@ -117,7 +130,8 @@ impl Docker {
         &self.engine.version
     }
 
-    /// Starts an agent in a container of the image with this identity (see [`Docker::ensure`]).
+    /// Starts an agent in a container of the image with this identity, which has the agent (see
+    /// [`Docker::equip`]).
     ///
     /// # Errors
     ///
@@ -137,13 +151,24 @@ impl Docker {
         Session::begin(Box::new(lease), plan).await
     }
 
-    /// Removes the containers of this run.
-    pub async fn close(&self) {
-        let idle: Vec<_> = lock(&self.engine.idle).drain().collect();
-        let spent = std::mem::take(&mut *lock(&self.engine.spent));
-        let containers = idle.into_iter().flat_map(|(_, containers)| containers);
-        let removals = containers.chain(spent).map(Container::remove);
-        futures_util::future::join_all(removals).await;
+    /// Lets the containers of this run go: their agents end with their channels, they end with their agents, and
+    /// the engine removes what has ended. Nobody has to wait for that.
+    pub fn close(&self) {
+        lock(&self.engine.idle).clear();
+    }
+
+    async fn program(&self) -> Result<&Program, DockerError> {
+        let lost = |error: tokio::task::JoinError| DockerError::Program(error.to_string());
+        let read = async || {
+            let reading = lock(&self.engine.reading).take();
+            match reading {
+                Some(reading) => reading.await.map_err(lost)?,
+                None => Err(DockerError::Program(
+                    "it could not be read before".to_owned(),
+                )),
+            }
+        };
+        self.engine.program.get_or_try_init(read).await
     }
 
     /// Removes everything that killed runs left behind, and what their builds did; how many containers and
@@ -153,67 +178,58 @@ impl Docker {
     ///
     /// [`DockerError::Engine`] if the engine refuses.
     pub async fn clean(&self) -> Result<(usize, usize), DockerError> {
-        let containers = self.engine.sweep(true).await?;
+        let Engine { client, owner, .. } = &*self.engine;
+        // The steps of a build have no owner, only a label of the image that they make.
+        let steps = sweep(client, owner, image::LABEL).await?;
+        let containers = self.engine.swept + steps;
         let images = self.remove_unfinished_images().await?;
         Ok((containers, images))
     }
 }
 
-impl Engine {
-    /// Removes the containers of owners that are gone. `all`: also what does not run and whose owner is out of
-    /// sight.
-    async fn sweep(&self, all: bool) -> Result<usize, DockerError> {
-        const DOING: &str = "look for leftover containers";
-        let mut found = HashMap::new();
-        for label in [owner::LABEL, image::LABEL] {
-            let filters = HashMap::from([("label", vec![label])]);
-            let options = bollard::query_parameters::ListContainersOptionsBuilder::new()
-                .all(true)
-                .filters(&filters)
-                .build();
-            let listed = self.client.list_containers(Some(options)).await;
-            let listed = listed.map_err(|error| DockerError::engine(DOING, &error))?;
-            found.extend(
-                listed
-                    .into_iter()
-                    .filter_map(|one| Some((one.id.clone()?, one))),
-            );
-        }
-        let mut removed = 0;
-        for (id, container) in found {
-            let owner = container.labels.unwrap_or_default().remove(owner::LABEL);
-            let fate = owner.map_or(Fate::Unknown, |label| owner::fate(&label, &self.owner));
-            let running = container
-                .state
-                .is_some_and(|state| state.to_string() == "running");
-            let leftover = match fate {
-                Fate::Gone => true,
-                Fate::Alive => false,
-                Fate::Unknown => all && !running,
-            };
-            if leftover {
-                let options = RemoveContainerOptionsBuilder::new()
-                    .force(true)
-                    .v(true)
-                    .build();
-                match self.client.remove_container(&id, Some(options)).await {
-                    Ok(()) => removed += 1,
-                    // Gone, or going, by itself.
-                    Err(bollard::errors::Error::DockerResponseServerError {
-                        status_code: 404 | 409,
-                        ..
-                    }) => {}
-                    Err(error) => {
-                        return Err(DockerError::engine(
-                            format!("remove the leftover container {id}"),
-                            &error,
-                        ));
-                    }
-                }
+/// Removes the containers with this label whose owner is gone, and those whose owner is out of sight if they do
+/// not run and are no run's; how many.
+async fn sweep(client: &bollard::Docker, this: &Owner, label: &str) -> Result<usize, DockerError> {
+    let filters = HashMap::from([("label", vec![label])]);
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&filters);
+    let listed = client.list_containers(Some(options.build())).await;
+    let doing = "look for leftover containers";
+    let listed = listed.map_err(|error| DockerError::engine(doing, &error))?;
+    let mut removed = 0;
+    for container in listed {
+        let owner = container.labels.unwrap_or_default().remove(owner::LABEL);
+        let runs = container
+            .state
+            .is_some_and(|state| state.to_string() == "running");
+        let leftover = match owner.map(|label| owner::fate(&label, this)) {
+            Some(Fate::Gone) => true,
+            Some(Fate::Alive) => false,
+            // Elsewhere, or before a reboot; a container that waits to be started may be somebody's.
+            Some(Fate::Unknown) => container
+                .status
+                .is_some_and(|status| status.starts_with("Exited")),
+            None => !runs,
+        };
+        let Some(id) = container.id.filter(|_| leftover) else {
+            continue;
+        };
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
+        match client.remove_container(&id, Some(options.build())).await {
+            Ok(()) => removed += 1,
+            // Gone, or going, by itself.
+            Err(bollard::errors::Error::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            }) => {}
+            Err(error) => {
+                let doing = format!("remove the leftover container {id}");
+                return Err(DockerError::engine(doing, &error));
             }
         }
-        Ok(removed)
     }
+    Ok(removed)
 }
 
 /// A container while it serves one session.
@@ -257,8 +273,6 @@ impl Drop for Lease {
             idle.entry(std::mem::take(&mut self.image))
                 .or_default()
                 .push(container);
-        } else {
-            lock(&self.engine.spent).push(container);
         }
     }
 }

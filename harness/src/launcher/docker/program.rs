@@ -3,9 +3,15 @@
 //! It has to run in any image, whatever C library is there, so it must be linked statically. Only what
 //! the kernel maps of it travels; symbols and debug information stay here.
 
-use std::{env, fs, io, path::PathBuf};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
 
 use super::DockerError;
+use crate::protocol::hex;
 
 /// Names another program to send: a static firedrill of the same version.
 pub const VARIABLE: &str = "FIREDRILL_AGENT";
@@ -14,13 +20,31 @@ pub const VARIABLE: &str = "FIREDRILL_AGENT";
 const PT_LOAD: u32 = 1;
 const PT_INTERP: u32 = 3;
 
-/// The program to send, without what the kernel does not map.
-///
-/// # Errors
-///
-/// [`DockerError::Program`] if there is no static one.
-pub(super) fn agent() -> Result<Vec<u8>, DockerError> {
-    let named = env::var_os(VARIABLE).map(PathBuf::from);
+/// A program that can travel.
+pub(super) struct Program {
+    /// Without what the kernel does not map.
+    pub(super) bytes: Vec<u8>,
+    /// SHA-256 over them, in hexadecimal.
+    pub(super) hash: String,
+}
+
+impl Program {
+    /// Reads the program that is named here or in the environment, else this one. Takes tens of
+    /// milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`DockerError::Program`] if it is not static.
+    pub(super) fn read(named: Option<&Path>) -> Result<Self, DockerError> {
+        let bytes = agent(named)?;
+        let hash = hex(&Sha256::digest(&bytes));
+        Ok(Self { bytes, hash })
+    }
+}
+
+fn agent(named: Option<&Path>) -> Result<Vec<u8>, DockerError> {
+    let variable = || env::var_os(VARIABLE).map(PathBuf::from);
+    let named = named.map(Path::to_owned).or_else(variable);
     let path = named
         .clone()
         .unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
