@@ -29,6 +29,8 @@ pub(crate) struct Collector<'a> {
     probes: BTreeMap<u32, &'a Probe>,
     /// The scenario's own candidate, then those that are loaded later.
     prepared: Vec<&'a Loadable>,
+    /// Where the candidate's programs are looked for, in words.
+    whose: &'a str,
     /// Whether all records are kept.
     keep: bool,
     sitting: Option<Sitting>,
@@ -69,6 +71,7 @@ impl<'a> Collector<'a> {
         cases: &'a [&'a Case],
         planned: &'a Planned,
         prepared: Vec<&'a Loadable>,
+        whose: &'a str,
         keep: bool,
     ) -> Self {
         let probes = probes(&planned.plan).map(|probe| (probe.id, probe));
@@ -78,6 +81,7 @@ impl<'a> Collector<'a> {
             planned,
             probes: probes.collect(),
             prepared,
+            whose,
             keep,
             sitting: None,
             loaded: None,
@@ -136,12 +140,9 @@ impl<'a> Collector<'a> {
                     return if all { Ok(()) } else { Err(out_of_order()) };
                 }
                 Record::LoadFailed(failure) => {
-                    return Err(load_failed(
-                        &failure,
-                        self.prepared
-                            .get(failure.candidate)
-                            .ok_or_else(out_of_order)?,
-                    ));
+                    let prepared = self.prepared.get(failure.candidate);
+                    let prepared = prepared.ok_or_else(out_of_order)?;
+                    return Err(load_failed(&failure, prepared, self.whose));
                 }
                 Record::Broken(broken) => return Err(lab_error(&broken)),
                 Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),

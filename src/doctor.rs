@@ -11,7 +11,7 @@ use crate::{
     runner::{self, Options, Selected},
     scenario::{
         Action, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface, Layer,
-        Location, Looks, PacketSpec, Party, RejectKind, Scenario, Send, Step, TcpFlags,
+        Location, Looks, PacketSpec, Party, RejectKind, Sandbox, Scenario, Send, Step, TcpFlags,
     },
     verdict::Outcome,
 };
@@ -277,6 +277,7 @@ fn scenario() -> Scenario {
         name: "doctor".to_owned(),
         purpose: None,
         tags: Vec::new(),
+        sandbox: Sandbox::Machine,
         firewall: Firewall {
             candidate: Config::of(&nftables::DIALECT, "doctor.nft"),
             layers: vec![Layer::Candidate],

@@ -9,6 +9,7 @@ pub mod event;
 pub mod exit;
 pub mod filter;
 pub mod judge;
+pub mod launch;
 pub mod libtest;
 pub mod memory;
 pub mod path;

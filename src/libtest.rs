@@ -54,10 +54,12 @@ fn drill(scenario: Scenario) -> Result<(), Failed> {
         .enable_all()
         .build()
         .map_err(|error| Failed::from(format!("could not start: {error}")))?;
-    let record = runtime.block_on(runner::run_scenario(
-        &Selected::all(scenario),
-        &Options::default(),
-    ));
+    let record = runtime.block_on(async {
+        let options = Options::default();
+        let record = runner::run_scenario(&Selected::all(scenario), &options).await;
+        options.launchers.close();
+        record
+    });
     runtime.shutdown_background();
     let mut summary = Summary {
         deny_skips: true,

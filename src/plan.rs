@@ -372,7 +372,7 @@ mod tests {
     use super::*;
     use crate::{
         dialect::nftables,
-        scenario::{Host, Interface, Layer, Route},
+        scenario::{Host, Interface, Layer, Route, Sandbox},
     };
 
     fn scenario(routes: Vec<Route>, address: &str, behind: usize) -> Scenario {
@@ -387,6 +387,7 @@ mod tests {
             name: "plan".to_owned(),
             purpose: None,
             tags: Vec::new(),
+            sandbox: Sandbox::Machine,
             firewall: Firewall {
                 candidate: crate::dialect::Config::of(&nftables::DIALECT, "plan.nft"),
                 layers: vec![Layer::Candidate],

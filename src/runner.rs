@@ -10,10 +10,7 @@ use std::{
     time::Instant,
 };
 
-use firedrill_harness::{
-    launcher::embedded,
-    protocol::{Blind, CommandFailure, Plan, Record, micros},
-};
+use firedrill_harness::protocol::{Blind, CommandFailure, Plan, Record, micros};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
@@ -21,6 +18,7 @@ use crate::{
     dialect::{self, Loadable, Refusal, Replacement},
     event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
     judge,
+    launch::Launchers,
     plan::{self, Planned},
     scenario::{Action, Case, Scenario},
     verdict::{Inconclusive, Judgement, Outcome},
@@ -67,6 +65,8 @@ pub struct Options {
     /// Keep what the agent was told and what it reported in this folder, a file per scenario: the plan
     /// and then the records, one JSON line each.
     pub record: Option<PathBuf>,
+    /// Where the labs stand.
+    pub launchers: Arc<Launchers>,
 }
 
 /// Runs everything that was selected; events come in the order of `selected`.
@@ -187,6 +187,7 @@ pub async fn run_prepared(
         Err(error) => return unrun(selected, prepared.path.clone(), error, started),
     };
     let later = reloads.iter().map(|(_, other)| other);
+    let whose = options.launchers.whose_programs(scenario);
     let candidates: Vec<&Loadable> = std::iter::once(prepared).chain(later).collect();
     let keep = options.record.is_some();
     let plan = |cases: &[&Case], alone| {
@@ -195,8 +196,8 @@ pub async fn run_prepared(
         planned
     };
     let planned = plan(&cases, false);
-    let mut collector = Collector::new(scenario, &cases, &planned, candidates.clone(), keep);
-    let mut result = drill(&planned, &mut collector).await;
+    let mut collector = Collector::new(scenario, &cases, &planned, candidates.clone(), whose, keep);
+    let mut result = drill(scenario, options, &planned, &mut collector).await;
     if let Some(folder) = &options.record {
         let written = write_recording(folder, &scenario.id, &planned.plan, &collector.records);
         result = result.and(written.map_err(|error| {
@@ -211,9 +212,9 @@ pub async fn run_prepared(
     };
     let alone: Vec<&Case> = spoilt.iter().map(|position| cases[*position]).collect();
     let planned_alone = plan(&alone, true);
-    let mut again = Collector::new(scenario, &alone, &planned_alone, candidates, false);
+    let mut again = Collector::new(scenario, &alone, &planned_alone, candidates, whose, false);
     if !alone.is_empty() {
-        result = drill(&planned_alone, &mut again).await;
+        result = drill(scenario, options, &planned_alone, &mut again).await;
     }
     let error = result.err();
     let unreached = unreached(error.as_ref());
@@ -240,10 +241,13 @@ pub async fn run_prepared(
     }
 }
 
-async fn drill(planned: &Planned, collector: &mut Collector<'_>) -> Result<(), ScenarioError> {
-    let mut session = embedded::start(&planned.plan)
-        .await
-        .map_err(|error| lab_error(&error))?;
+async fn drill(
+    scenario: &Scenario,
+    options: &Options,
+    planned: &Planned,
+    collector: &mut Collector<'_>,
+) -> Result<(), ScenarioError> {
+    let mut session = options.launchers.start(scenario, &planned.plan).await?;
     collector.collect(&mut session).await
 }
 
@@ -279,13 +283,13 @@ fn write_recording(
     out.flush()
 }
 
-/// What to tell of a candidate that did not load.
+/// What to tell of a candidate that did not load; `whose` says where its program was looked for.
 #[must_use]
-pub fn load_failed(failure: &CommandFailure, prepared: &Loadable) -> ScenarioError {
+pub fn load_failed(failure: &CommandFailure, prepared: &Loadable, whose: &str) -> ScenarioError {
     let program = failure.argv.first().map_or("", String::as_str);
     if let Some(package) = dialect::package_of(program).filter(|_| failure.missing) {
         return ScenarioError::Skipped(format!(
-            "there is no program `{program}` on this machine to load the candidate with\n\
+            "there is no program `{program}` {whose} to load the candidate with\n\
              (on Debian and Ubuntu: apt-get install {package})"
         ));
     }

@@ -65,7 +65,8 @@ fn updating() -> bool {
 /// What `firedrill COMMAND --help` prints.
 fn help(command: Option<&str>) -> String {
     let mut program = Command::new(PROGRAM);
-    let output = program.args(command).arg("--help").output().unwrap();
+    let words = command.into_iter().flat_map(str::split_whitespace);
+    let output = program.args(words).arg("--help").output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -393,7 +394,16 @@ fn the_options_of_the_guide_are_those_of_the_program() {
     let common = documented_options(section(&guide, "## Options of every command"));
     assert_eq!(common, options(&help(None)));
     let mut seen = 0;
-    for command in ["test", "check", "doctor", "shell", "schema"] {
+    for command in [
+        "test",
+        "check",
+        "doctor",
+        "shell",
+        "images build",
+        "images remove",
+        "clean",
+        "schema",
+    ] {
         let own: BTreeSet<String> = options(&help(Some(command)))
             .difference(&common)
             .cloned()

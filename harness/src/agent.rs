@@ -8,7 +8,6 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Write},
-    mem::ManuallyDrop,
     os::fd::OwnedFd,
     time::Instant,
 };

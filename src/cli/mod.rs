@@ -1,6 +1,8 @@
 //! The command line: arguments in, exit code out.
 
 mod doctor;
+#[cfg(feature = "docker")]
+mod images;
 mod shell;
 mod test;
 
@@ -15,6 +17,7 @@ use firedrill_harness::protocol::Blind;
 use crate::{
     dialect::Replacement,
     exit::Exit,
+    launch::Launcher,
     report::{Wanted, plural},
     scenario::{self, Problems, Scenario},
 };
@@ -52,6 +55,12 @@ enum Command {
     Doctor,
     /// Open a shell inside a scenario's lab, on the firewall, with the candidate loaded.
     Shell(ShellArguments),
+    /// The images of containers: list, build and remove them.
+    #[cfg(feature = "docker")]
+    Images(images::ImagesArguments),
+    /// Remove what killed runs in containers left behind.
+    #[cfg(feature = "docker")]
+    Clean,
     /// Print the JSON Schema of the scenario format, for editors.
     Schema,
 }
@@ -89,6 +98,14 @@ struct TestArguments {
     /// Keep the evidence of each scenario in this folder, to look at or to report a bug with.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
+    /// Where the labs stand: auto (what each scenario asks for, else this machine), embedded (this
+    /// machine), docker (containers).
+    #[arg(long, value_name = "LAUNCHER", default_value = "auto")]
+    launcher: Launcher,
+    /// The image for containers of scenarios that name none, or a folder with a Dockerfile.
+    #[cfg(feature = "docker")]
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
     /// Take one of the harness's senses away, to see that nothing passes then.
     #[arg(long, value_name = "SENSE", hide = true)]
     blind: Option<Blind>,
@@ -117,6 +134,10 @@ pub fn main() -> Exit {
         Command::Check(paths) => check(&paths.paths, cli.color),
         Command::Doctor => doctor::doctor(color),
         Command::Shell(arguments) => shell::shell(&arguments, cli.color),
+        #[cfg(feature = "docker")]
+        Command::Images(arguments) => images::images(&arguments),
+        #[cfg(feature = "docker")]
+        Command::Clean => images::clean(),
         Command::Schema => schema(),
     }
 }

@@ -8,7 +8,13 @@ use firedrill_harness::{
 };
 
 use super::{Color, ShellArguments, complain, load, runtime};
-use crate::{dialect, event::ScenarioError, exit::Exit, plan, runner, scenario::Scenario};
+use crate::{
+    dialect,
+    event::ScenarioError,
+    exit::Exit,
+    plan, runner,
+    scenario::{Sandbox, Scenario},
+};
 
 pub(super) fn shell(arguments: &ShellArguments, color: Color) -> Exit {
     let mut scenarios = match load(std::slice::from_ref(&arguments.scenario), color) {
@@ -24,6 +30,13 @@ pub(super) fn shell(arguments: &ShellArguments, color: Color) -> Exit {
         return Exit::BadInput;
     }
     let mut scenario = scenarios.remove(0);
+    if scenario.sandbox != Sandbox::Machine {
+        complain(
+            "error: the scenario wants a container, and a shell can only be opened on this machine's programs\n\
+             (copy the scenario without `sandbox:` to look at it here)",
+        );
+        return Exit::BadInput;
+    }
     if let Some(candidate) = &arguments.candidate {
         match candidate.of(&scenario.firewall.candidate) {
             Ok(config) => scenario.firewall.candidate = config,
@@ -79,7 +92,9 @@ async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError>
     loop {
         match session.next().await.map_err(lost)? {
             Record::Done { .. } => return Ok(()),
-            Record::LoadFailed(failure) => return Err(runner::load_failed(&failure, &prepared)),
+            Record::LoadFailed(failure) => {
+                return Err(runner::load_failed(&failure, &prepared, "on this machine"));
+            }
             Record::Broken(broken) => return Err(runner::lab_error(&broken)),
             Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
             Record::Lab { .. }

@@ -7,8 +7,10 @@ use crate::{
     event::Event,
     exit::Exit,
     filter::Filter,
+    launch::Launchers,
     report::{Format, Progress, Reporter, Versions, Wanted},
     runner::{self, Options, Selected},
+    scenario::{ContainerImage, Sandbox},
 };
 
 pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) -> Exit {
@@ -63,6 +65,7 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
         Ok(reporters) => reporters,
         Err(exit) => return exit,
     };
+    let launchers = Arc::new(Launchers::new(arguments.launcher, image(arguments)));
     let options = Options {
         jobs: arguments.jobs.map_or_else(
             || available_parallelism().map_or(1, usize::from),
@@ -72,6 +75,7 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
         deny_skips: arguments.deny_skips,
         blind: arguments.blind,
         record: arguments.record.clone(),
+        launchers: Arc::clone(&launchers),
     };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -79,10 +83,19 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
     };
     let mut progress = is_interactive().then(Progress::new);
     let mut unwritten = None;
-    let summary = runtime.block_on(runner::run(selected, options, |event| {
-        let result = report(&mut reporters, progress.as_mut(), &event);
-        unwritten = unwritten.take().or(result.err());
-    }));
+    let summary = runtime.block_on(async {
+        let scenarios = selected.iter().map(|selected| &*selected.scenario);
+        launchers
+            .prepare(scenarios, &mut |line| complain(line))
+            .await;
+        let summary = runner::run(selected, options, |event| {
+            let result = report(&mut reporters, progress.as_mut(), &event);
+            unwritten = unwritten.take().or(result.err());
+        });
+        let summary = summary.await;
+        launchers.close();
+        summary
+    });
     // Sandboxes end on their own; nobody has to wait for the kernel to take them down.
     runtime.shutdown_background();
     match unwritten {
@@ -93,6 +106,25 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
             Exit::BadInput
         }
         None => summary.exit(),
+    }
+}
+
+/// What containers are made from where the scenario does not say it.
+fn image(arguments: &TestArguments) -> Option<Sandbox> {
+    #[cfg(feature = "docker")]
+    return arguments.image.as_ref().map(|image| {
+        let path = std::path::PathBuf::from(image);
+        // A name of an image may look like a path, too; what is there counts.
+        Sandbox::Container(if path.join("Dockerfile").is_file() {
+            ContainerImage::Dockerfile { path, base: None }
+        } else {
+            ContainerImage::Named(image.clone())
+        })
+    });
+    #[cfg(not(feature = "docker"))]
+    {
+        let _ = arguments;
+        None
     }
 }
 

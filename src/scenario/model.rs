@@ -27,12 +27,38 @@ pub struct Scenario {
     pub purpose: Option<String>,
     /// `tags:`, in the order written.
     pub tags: Vec<String>,
+    /// `sandbox:`, where the firewall stands.
+    pub sandbox: Sandbox,
     /// The machine under test.
     pub firewall: Firewall,
     /// Who sends and receives; [`Party::Host`] indexes this.
     pub hosts: Vec<Host>,
     /// Every expectation, once per address family, in the order written. Never empty.
     pub cases: Vec<Case>,
+}
+
+/// Where the lab is built: whose programs load the candidate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sandbox {
+    /// In a sandbox on this machine, with its programs.
+    #[default]
+    Machine,
+    /// In a disposable container, with the programs of an image.
+    Container(ContainerImage),
+}
+
+/// What a container is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerImage {
+    /// `image:`, as the container engine knows it: `debian:12`.
+    Named(String),
+    /// `dockerfile:`, to be built.
+    Dockerfile {
+        /// A folder with a `Dockerfile`, or a file like one.
+        path: PathBuf,
+        /// `base:`, the build argument `BASE`.
+        base: Option<String>,
+    },
 }
 
 /// The machine that runs the candidate.

@@ -155,6 +155,11 @@ pub(super) static SCENARIO: Object = Object {
             Shape::OneOrMore(&Shape::Text),
             "Shared parts to take in, relative to this file; what this file says itself wins.",
         ),
+        optional(
+            "sandbox",
+            Shape::Object(&SANDBOX),
+            "Where the firewall stands; on this machine, with its programs, when not given.",
+        ),
         required(
             "firewall",
             Shape::Made(|| &FIREWALL),
@@ -181,6 +186,46 @@ pub(super) static SCENARIO: Object = Object {
 
 static INTERFACE_OR_ADDRESSES: Shape =
     Shape::AnyOf(&[Shape::OneOrMore(&PREFIX), Shape::Object(&INTERFACE)]);
+
+/// `sandbox:`.
+pub(super) static SANDBOX: Object = Object {
+    name: "sandbox",
+    what: "the sandbox",
+    doc: "Whose programs load the configuration.",
+    keys: &[required(
+        "docker",
+        Shape::Object(&DOCKER),
+        "A disposable container, with the programs of an image.",
+    )],
+    planned: &[],
+    spread: true,
+};
+
+/// `docker:`.
+pub(super) static DOCKER: Object = Object {
+    name: "docker",
+    what: "the container",
+    doc: "What the container is made from.",
+    keys: &[
+        either(
+            "image",
+            Shape::Text,
+            "An image of the container engine, or of a registry: `debian:12`.",
+        ),
+        either(
+            "dockerfile",
+            Shape::Text,
+            "A folder with a `Dockerfile`, or such a file, relative to this file; built when it is needed.",
+        ),
+        optional(
+            "base",
+            Shape::Text,
+            "What the Dockerfile builds upon, for those that have `ARG BASE`: `debian:13`.",
+        ),
+    ],
+    planned: &[],
+    spread: true,
+};
 
 /// `firewall:`.
 pub(super) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {

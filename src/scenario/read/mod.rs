@@ -13,6 +13,7 @@ mod icmp;
 mod outcome;
 mod packet;
 mod routes;
+mod sandbox;
 mod service;
 mod steps;
 mod tests;
@@ -88,6 +89,7 @@ impl Reader<'_> {
         let name = self.optional_text(&fields, "name");
         let purpose = self.optional_text(&fields, "purpose");
         let tags = self.tags(&fields);
+        let sandbox = fields.get("sandbox").map(|value| self.sandbox(value));
         let firewall = fields.get("firewall").map(|value| self.firewall(value));
         let firewall = firewall.unwrap_or_default();
         let hosts = fields
@@ -104,6 +106,7 @@ impl Reader<'_> {
             name: name.unwrap_or_else(|| about.id.to_owned()),
             purpose,
             tags,
+            sandbox: sandbox.unwrap_or_default(),
             firewall: firewall.finish()?,
             hosts: hosts.finish()?,
             cases,

@@ -25,7 +25,7 @@ fn a_document_that_is_no_map_is_refused() {
     assert_snapshot!(problems_of("- internet -> firewall tcp/80: accept\n"), @r"
     error: expected a map, found a list
     --> test.yaml:1:1
-    help: the scenario has the keys `name`, `purpose`, `tags`, `include`, `firewall`, `hosts` and `tests`
+    help: the scenario has the keys `name`, `purpose`, `tags`, `include`, `sandbox`, `firewall`, `hosts` and `tests`
     ");
     assert_snapshot!(problems_of("just text\n"), @r"
     error: expected a map, found a text
@@ -34,7 +34,7 @@ fn a_document_that_is_no_map_is_refused() {
     1 | just text
       | ^^^^^^^^^
       |
-    help: the scenario has the keys `name`, `purpose`, `tags`, `include`, `firewall`, `hosts` and `tests`
+    help: the scenario has the keys `name`, `purpose`, `tags`, `include`, `sandbox`, `firewall`, `hosts` and `tests`
     ");
 }
 

@@ -24,6 +24,7 @@ mod includes;
 mod loading;
 mod problems;
 mod roundtrip;
+mod sandbox;
 mod schema;
 
 /// The folder that the texts of the tests seem to be in.

@@ -78,7 +78,9 @@ fn every_key_of_the_tables_is_read_and_no_other() {
     let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
     let device = "    eth1: 10.0.0.1/24\n";
     let vlan = "    eth1.5: { address: 10.5.0.1/24, vlan: { on: eth1, id: 5 } }\n";
-    good(&with_tests(&tests).replace(device, &format!("{device}{vlan}")));
+    let sandbox = "sandbox: { docker: { dockerfile: Dockerfile, base: \"debian:13\" } }\n";
+    let tests = with_tests(&tests).replace(device, &format!("{device}{vlan}"));
+    good(&format!("{sandbox}{tests}"));
     for dialect in ALL {
         let slots = dialect.slots.iter().map(|slot| format!("{}: x", slot.name));
         let map = slots.collect::<Vec<_>>().join(", ");
