@@ -1,13 +1,14 @@
 //! Finds out what this machine can run, by running it: a small drill in a real sandbox, then the same
 //! drill with each of the harness's senses taken away, which must not pass.
 
-use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::PathBuf};
+use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
 use firedrill_harness::protocol::Blind;
 
 use crate::{
     dialect::{self, Config, Dialect, nftables},
     event::{CaseRecord, ScenarioError, ScenarioRecord},
+    launch::Launchers,
     runner::{self, Options, Selected},
     scenario::{
         Action, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface, Layer,
@@ -39,18 +40,56 @@ const RULESET: &str = "table inet doctor {
 }
 ";
 
-/// Looks at everything. Must be called inside a tokio runtime with I/O enabled.
-pub async fn examine() -> Vec<Finding> {
-    let mut findings = vec![programs()];
-    findings.extend(dialect::ALL.iter().filter_map(|dialect| loaders(dialect)));
-    let record = drill(None).await;
+/// Looks at everything that scenarios need with these launchers. Must be called inside a tokio runtime with
+/// I/O enabled. `progress` gets lines of what takes its time.
+pub async fn examine(
+    launchers: Launchers,
+    progress: &mut (dyn FnMut(&str) + Send),
+) -> Vec<Finding> {
+    let launchers = Arc::new(launchers);
+    let mut findings = Vec::new();
+    let in_containers = !launchers.embeds(&Sandbox::Machine);
+    if in_containers {
+        launchers.prepare([&scenario()], progress).await;
+        findings.push(engine(&launchers).await);
+        if findings.iter().any(|finding| !finding.fine) {
+            return findings;
+        }
+    } else {
+        findings.push(programs());
+        findings.extend(dialect::ALL.iter().filter_map(|dialect| loaders(dialect)));
+    }
+    let record = drill(None, &launchers).await;
     let works = record.error.is_none();
-    findings.push(sandbox(&record));
+    findings.push(sandbox(&record, in_containers));
     if works {
         findings.push(verdicts(&record));
-        findings.push(blindness().await);
+        findings.push(blindness(&launchers).await);
     }
+    launchers.close();
     findings
+}
+
+/// The container engine.
+async fn engine(launchers: &Launchers) -> Finding {
+    let subject = "engine".to_owned();
+    match launchers.engine().await {
+        Ok(version) => Finding {
+            subject,
+            fine: true,
+            detail: version,
+            remedies: Vec::new(),
+        },
+        Err(ScenarioError::Input(message) | ScenarioError::Lab(message)) => {
+            let mut lines = message.lines().map(|line| line.trim_matches(['(', ')']));
+            Finding {
+                subject,
+                fine: false,
+                detail: lines.next().unwrap_or_default().to_owned(),
+                remedies: lines.map(str::to_owned).collect(),
+            }
+        }
+    }
 }
 
 fn programs() -> Finding {
@@ -108,14 +147,19 @@ fn loaders(dialect: &Dialect) -> Option<Finding> {
     })
 }
 
-fn sandbox(record: &ScenarioRecord) -> Finding {
+fn sandbox(record: &ScenarioRecord, in_container: bool) -> Finding {
+    let where_to = if in_container {
+        "in a container"
+    } else {
+        "without privileges on the host"
+    };
     let subject = "sandbox".to_owned();
     match &record.error {
         None => Finding {
             subject,
             fine: true,
             detail: format!(
-                "namespaces, private root and lab work without privileges on the host (kernel {})",
+                "namespaces, private root and lab work {where_to} (kernel {})",
                 record.kernel.as_deref().unwrap_or("unknown")
             ),
             remedies: Vec::new(),
@@ -128,7 +172,11 @@ fn sandbox(record: &ScenarioRecord) -> Finding {
             subject,
             fine: false,
             detail: message.lines().next().unwrap_or_default().to_owned(),
-            remedies: remedies(message),
+            remedies: if in_container {
+                message.lines().skip(1).map(str::to_owned).collect()
+            } else {
+                remedies(message)
+            },
         },
     }
 }
@@ -157,10 +205,10 @@ fn verdicts(record: &ScenarioRecord) -> Finding {
     }
 }
 
-async fn blindness() -> Finding {
+async fn blindness(launchers: &Arc<Launchers>) -> Finding {
     let mut unnoticed = Vec::new();
     for blind in Blind::ALL {
-        let record = drill(Some(blind)).await;
+        let record = drill(Some(blind), launchers).await;
         if record.count(Outcome::Pass) > 0 {
             unnoticed.push(blind.word());
         }
@@ -231,10 +279,11 @@ fn remedies(message: &str) -> Vec<String> {
     found
 }
 
-async fn drill(blind: Option<Blind>) -> ScenarioRecord {
+async fn drill(blind: Option<Blind>, launchers: &Arc<Launchers>) -> ScenarioRecord {
     let prepared = nftables::literal("doctor.nft", RULESET);
     let options = Options {
         blind,
+        launchers: Arc::clone(launchers),
         ..Options::default()
     };
     runner::run_prepared(&Selected::all(scenario()), &prepared, &options).await

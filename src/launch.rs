@@ -101,11 +101,7 @@ impl Launchers {
         #[cfg(feature = "docker")]
         return self.containers.start(scenario, plan).await;
         #[cfg(not(feature = "docker"))]
-        Err(ScenarioError::Lab(
-            "this firedrill was built without containers\n\
-             (build it with the cargo feature `docker`, which is on by default)"
-                .to_owned(),
-        ))
+        Err(without_containers())
     }
 
     /// Makes sure that the images of these scenarios are there; `progress` gets lines of what is going on.
@@ -143,12 +139,33 @@ impl Launchers {
         }
     }
 
-    fn embeds(&self, sandbox: &Sandbox) -> bool {
+    /// What the container engine calls itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ScenarioError::Lab`] if there is none.
+    pub async fn engine(&self) -> Result<String, ScenarioError> {
+        #[cfg(feature = "docker")]
+        return Ok(self.containers.docker().await?.version().to_owned());
+        #[cfg(not(feature = "docker"))]
+        Err(without_containers())
+    }
+
+    pub(crate) fn embeds(&self, sandbox: &Sandbox) -> bool {
         match (self.wanted, sandbox) {
             (Launcher::Embedded, _) | (Launcher::Auto, Sandbox::Machine) => true,
             (Launcher::Docker, _) | (Launcher::Auto, Sandbox::Container(_)) => false,
         }
     }
+}
+
+#[cfg(not(feature = "docker"))]
+fn without_containers() -> ScenarioError {
+    ScenarioError::Lab(
+        "this firedrill was built without containers\n\
+         (build it with the cargo feature `docker`, which is on by default)"
+            .to_owned(),
+    )
 }
 
 /// The image for scenarios that name none: it has what nftables candidates need.

@@ -8,7 +8,7 @@
 
 use std::{
     fs,
-    io::{self, Read},
+    io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
         linux::net::SocketAddrExt,
@@ -38,6 +38,10 @@ pub(crate) const FOLDER: &str = "/.firedrill";
 /// more than the engine needs on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often the server looks for the holder, which may not have come to listening yet: the engine starts
+/// both as fast as it can, and nothing in the kernel tells when a name comes to be.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// Where the server finds the holder: a name without a file (unix(7), "abstract") in the container's
 /// network namespace, which has no other process but these.
 fn meeting_point() -> io::Result<SocketAddr> {
@@ -65,8 +69,16 @@ fn hold_for_server(listener: &UnixListener) -> io::Result<()> {
 
 /// Serves plans until the input ends or an agent does not end well; the exit code.
 pub(crate) fn serve() -> i32 {
-    let Ok(_holder) = meeting_point().and_then(|address| UnixStream::connect_addr(&address)) else {
-        return 2;
+    let _holder = match find_holder() {
+        Ok(holder) => holder,
+        Err(error) => {
+            // The launcher reads what an agent says there.
+            let _ = writeln!(
+                io::stderr(),
+                "could not find the container's holder: {error}"
+            );
+            return 2;
+        }
     };
     let (Ok(control), Ok(records)) = (sys::inherited(0), sys::inherited(1)) else {
         return 2;
@@ -88,6 +100,22 @@ pub(crate) fn serve() -> i32 {
         }
     }
     0
+}
+
+fn find_holder() -> io::Result<UnixStream> {
+    let address = meeting_point()?;
+    let started = Instant::now();
+    loop {
+        match UnixStream::connect_addr(&address) {
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionRefused
+                    && started.elapsed() < PATIENCE =>
+            {
+                thread::sleep(LOOK);
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Closes what the agent has open. The kernel would do it one by one, and wait for an RCU grace period for

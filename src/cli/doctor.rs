@@ -2,15 +2,15 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::{runtime, say};
+use super::{Where, complain, runtime, say};
 use crate::{doctor, exit::Exit};
 
-pub(super) fn doctor(color: bool) -> Exit {
+pub(super) fn doctor(place: &Where, color: bool) -> Exit {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    let findings = runtime.block_on(doctor::examine());
+    let findings = runtime.block_on(doctor::examine(place.launchers(), &mut complain));
     runtime.shutdown_background();
     for finding in &findings {
         let (style, word) = if finding.fine {

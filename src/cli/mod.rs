@@ -14,10 +14,12 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use firedrill_harness::protocol::Blind;
 
+#[cfg(feature = "docker")]
+use crate::scenario::{ContainerImage, Sandbox};
 use crate::{
     dialect::Replacement,
     exit::Exit,
-    launch::Launcher,
+    launch::{Launcher, Launchers},
     report::{Wanted, plural},
     scenario::{self, Problems, Scenario},
 };
@@ -52,7 +54,7 @@ enum Command {
     /// Validate scenarios without running them.
     Check(Paths),
     /// Say what this machine can run, what is missing, and what to do about it.
-    Doctor,
+    Doctor(Where),
     /// Open a shell inside a scenario's lab, on the firewall, with the candidate loaded.
     Shell(ShellArguments),
     /// The images of containers: list, build and remove them.
@@ -98,6 +100,16 @@ struct TestArguments {
     /// Keep the evidence of each scenario in this folder, to look at or to report a bug with.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
+    #[command(flatten)]
+    place: Where,
+    /// Take one of the harness's senses away, to see that nothing passes then.
+    #[arg(long, value_name = "SENSE", hide = true)]
+    blind: Option<Blind>,
+}
+
+/// Where labs stand.
+#[derive(Debug, Args)]
+struct Where {
     /// Where the labs stand: auto (what each scenario asks for, else this machine), embedded (this
     /// machine), docker (containers).
     #[arg(long, value_name = "LAUNCHER", default_value = "auto")]
@@ -106,9 +118,24 @@ struct TestArguments {
     #[cfg(feature = "docker")]
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// Take one of the harness's senses away, to see that nothing passes then.
-    #[arg(long, value_name = "SENSE", hide = true)]
-    blind: Option<Blind>,
+}
+
+impl Where {
+    fn launchers(&self) -> Launchers {
+        #[cfg(feature = "docker")]
+        let image = self.image.as_ref().map(|image| {
+            let path = PathBuf::from(image);
+            // A name of an image may look like a path, too; what is there counts.
+            Sandbox::Container(if path.join("Dockerfile").is_file() {
+                ContainerImage::Dockerfile { path, base: None }
+            } else {
+                ContainerImage::Named(image.clone())
+            })
+        });
+        #[cfg(not(feature = "docker"))]
+        let image = None;
+        Launchers::new(self.launcher, image)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -132,7 +159,7 @@ pub fn main() -> Exit {
     match cli.command {
         Command::Test(arguments) => test::test(&arguments, color, cli.color),
         Command::Check(paths) => check(&paths.paths, cli.color),
-        Command::Doctor => doctor::doctor(color),
+        Command::Doctor(place) => doctor::doctor(&place, color),
         Command::Shell(arguments) => shell::shell(&arguments, cli.color),
         #[cfg(feature = "docker")]
         Command::Images(arguments) => images::images(&arguments),

@@ -7,10 +7,8 @@ use crate::{
     event::Event,
     exit::Exit,
     filter::Filter,
-    launch::Launchers,
     report::{Format, Progress, Reporter, Versions, Wanted},
     runner::{self, Options, Selected},
-    scenario::{ContainerImage, Sandbox},
 };
 
 pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) -> Exit {
@@ -65,7 +63,7 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
         Ok(reporters) => reporters,
         Err(exit) => return exit,
     };
-    let launchers = Arc::new(Launchers::new(arguments.launcher, image(arguments)));
+    let launchers = Arc::new(arguments.place.launchers());
     let options = Options {
         jobs: arguments.jobs.map_or_else(
             || available_parallelism().map_or(1, usize::from),
@@ -106,25 +104,6 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
             Exit::BadInput
         }
         None => summary.exit(),
-    }
-}
-
-/// What containers are made from where the scenario does not say it.
-fn image(arguments: &TestArguments) -> Option<Sandbox> {
-    #[cfg(feature = "docker")]
-    return arguments.image.as_ref().map(|image| {
-        let path = std::path::PathBuf::from(image);
-        // A name of an image may look like a path, too; what is there counts.
-        Sandbox::Container(if path.join("Dockerfile").is_file() {
-            ContainerImage::Dockerfile { path, base: None }
-        } else {
-            ContainerImage::Named(image.clone())
-        })
-    });
-    #[cfg(not(feature = "docker"))]
-    {
-        let _ = arguments;
-        None
     }
 }
 
