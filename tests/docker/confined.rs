@@ -140,7 +140,7 @@ fn a_candidate_can_do_what_a_firewall_administrator_does() {
         "echo mine > /usr/sbin/mine && test -s /usr/sbin/mine",
         "rm /etc/services && ! test -e /etc/services",
         "mkdir -p /run/lock/mine /var/lib/mine && : > /var/lib/mine/state",
-        "cat /proc/modules",
+        "cat /proc/uptime",
         "test -d /sys/class/net/eth0",
         "test $(cat /proc/sys/net/ipv4/ip_forward) = 1",
         "id -u | grep -x 0",
@@ -159,7 +159,7 @@ fn nothing_of_a_scenario_reaches_the_next_in_its_container() {
     let Some(_turn) = engine() else { return };
     let look = "for it in /etc /usr/sbin /var/lib /tmp /run /dev /root /; do ls -A $it; done\n\
                 md5sum /usr/sbin/nft /etc/hosts\n\
-                for it in /proc/[0-9]*; do cat $it/comm; done | sort\n\
+                set -- /proc/[0-9]*; echo $#\n\
                 cat /proc/sys/net/ipv4/conf/eth0/rp_filter /proc/sys/net/ipv4/ip_local_port_range\n\
                 nft list ruleset\n\
                 ls /sys/class/net\n\

@@ -67,6 +67,10 @@ impl DockerError {
             if let Some(error) = error.downcast_ref::<io::Error>() {
                 kind = Some(error.kind());
             }
+            // This one says what its cause says, and passes it over.
+            if let Some(EngineError::IOError { err }) = error.downcast_ref() {
+                kind = Some(err.kind());
+            }
             next = error.source();
         }
         let why = texts.join(": ");

@@ -16,11 +16,18 @@ use testcontainers::bollard::{
     },
 };
 
-use super::{Docker, DockerError};
+use super::{
+    Docker, DockerError,
+    owner::{Fate, fate},
+};
 use crate::protocol::hex;
 
 /// The label of every image that firedrill builds, and of every step of it; its value is the recipe's name.
 pub(super) const LABEL: &str = "dev.firedrill.image";
+
+/// The label of who builds or built it: an [`super::owner::Owner`]. The containers of a build have it, too, as has
+/// whatever somebody else makes of a finished image.
+pub(super) const BUILDER: &str = "dev.firedrill.builder";
 
 /// The repository of built images; a recipe's name comes behind it.
 const REPOSITORY: &str = "firedrill";
@@ -243,6 +250,11 @@ impl Docker {
             .await?;
         let mut removed = 0;
         for image in unfinished {
+            let builder = image.labels.get(BUILDER);
+            // The steps of a build that goes on look the same.
+            if builder.is_none_or(|label| fate(label, &self.engine.owner) != Fate::Gone) {
+                continue;
+            }
             let options = RemoveImageOptionsBuilder::new().force(true).build();
             let result = self
                 .engine
@@ -351,7 +363,7 @@ impl Docker {
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), DockerError> {
         let doing = || format!("build the image {name}");
-        let context = context(recipe).await;
+        let context = context(recipe, &self.engine.owner.label()).await;
         let context = context.map_err(|error| DockerError::explain(doing(), &error))?;
         let arguments: HashMap<&str, &str> = recipe
             .base
@@ -423,13 +435,13 @@ pub(super) fn split(image: &str) -> (&str, &str) {
 }
 
 /// A tar archive of a recipe's files.
-async fn context(recipe: &Recipe) -> std::io::Result<Vec<u8>> {
+async fn context(recipe: &Recipe, builder: &str) -> std::io::Result<Vec<u8>> {
     let mut archive = tokio_tar::Builder::new(Vec::new());
     for file in &recipe.files {
         let labelled;
         let content = if file.path == *DOCKERFILE {
             let text = String::from_utf8_lossy(&file.content);
-            labelled = label(&text, &recipe.name);
+            labelled = label(&text, &recipe.name, builder);
             labelled.as_bytes()
         } else {
             &file.content
@@ -446,7 +458,7 @@ async fn context(recipe: &Recipe) -> std::io::Result<Vec<u8>> {
 }
 
 /// Labels every step of a Dockerfile, so that what an interrupted build leaves behind is known.
-fn label(dockerfile: &str, name: &str) -> String {
+fn label(dockerfile: &str, name: &str, builder: &str) -> String {
     let mut labelled = String::new();
     let (mut continues, mut from) = (false, false);
     for line in dockerfile.lines() {
@@ -458,7 +470,7 @@ fn label(dockerfile: &str, name: &str) -> String {
         labelled.push_str(line);
         labelled.push('\n');
         if from && !continues {
-            labelled.push_str(&format!("LABEL {LABEL}={name}\n"));
+            labelled.push_str(&format!("LABEL {LABEL}={name} {BUILDER}={builder}\n"));
         }
     }
     labelled
@@ -492,8 +504,11 @@ mod tests {
     fn every_stage_of_a_dockerfile_is_labelled() {
         let dockerfile =
             "ARG BASE=debian:12\nFROM ${BASE} \\\n  AS one\nRUN true \\\n  FROM here\nfrom one\n";
-        let expected = "ARG BASE=debian:12\nFROM ${BASE} \\\n  AS one\nLABEL dev.firedrill.image=web\n\
-                        RUN true \\\n  FROM here\nfrom one\nLABEL dev.firedrill.image=web\n";
-        assert_eq!(label(dockerfile, "web"), expected);
+        let labels = "LABEL dev.firedrill.image=web dev.firedrill.builder=me\n";
+        let expected = format!(
+            "ARG BASE=debian:12\nFROM ${{BASE}} \\\n  AS one\n{labels}\
+             RUN true \\\n  FROM here\nfrom one\n{labels}"
+        );
+        assert_eq!(label(dockerfile, "web", "me"), expected);
     }
 }

@@ -179,16 +179,14 @@ impl Docker {
     /// [`DockerError::Engine`] if the engine refuses.
     pub async fn clean(&self) -> Result<(usize, usize), DockerError> {
         let Engine { client, owner, .. } = &*self.engine;
-        // The steps of a build have no owner, only a label of the image that they make.
-        let steps = sweep(client, owner, image::LABEL).await?;
+        let steps = sweep(client, owner, image::BUILDER).await?;
         let containers = self.engine.swept + steps;
         let images = self.remove_unfinished_images().await?;
         Ok((containers, images))
     }
 }
 
-/// Removes the containers with this label whose owner is gone, and those whose owner is out of sight if they do
-/// not run and are no run's; how many.
+/// Removes the containers whose owner, by this label, is gone; how many.
 async fn sweep(client: &bollard::Docker, this: &Owner, label: &str) -> Result<usize, DockerError> {
     let filters = HashMap::from([("label", vec![label])]);
     let options = ListContainersOptionsBuilder::new()
@@ -199,18 +197,20 @@ async fn sweep(client: &bollard::Docker, this: &Owner, label: &str) -> Result<us
     let listed = listed.map_err(|error| DockerError::engine(doing, &error))?;
     let mut removed = 0;
     for container in listed {
-        let owner = container.labels.unwrap_or_default().remove(owner::LABEL);
-        let runs = container
-            .state
-            .is_some_and(|state| state.to_string() == "running");
-        let leftover = match owner.map(|label| owner::fate(&label, this)) {
+        // Somebody's container of a finished image has its builder's label; of an unfinished one nobody has.
+        let image = container.image.unwrap_or_default();
+        if label == image::BUILDER && !image.starts_with("sha256:") {
+            continue;
+        }
+        let owner = container.labels.unwrap_or_default().remove(label);
+        let leftover = match owner.map(|owner| owner::fate(&owner, this)) {
             Some(Fate::Gone) => true,
-            Some(Fate::Alive) => false,
-            // Elsewhere, or before a reboot; a container that waits to be started may be somebody's.
-            Some(Fate::Unknown) => container
-                .status
-                .is_some_and(|status| status.starts_with("Exited")),
-            None => !runs,
+            Some(Fate::Alive) | None => false,
+            // Elsewhere, or before a reboot: one that waits to be started may be somebody's.
+            Some(Fate::Unknown) => {
+                let ended = |status: String| status.starts_with("Exited");
+                label == owner::LABEL && container.status.is_some_and(ended)
+            }
         };
         let Some(id) = container.id.filter(|_| leftover) else {
             continue;
