@@ -44,7 +44,7 @@ const RULESET: &str = "table inet doctor {
 /// I/O enabled. `progress` gets lines of what takes its time.
 pub async fn examine(
     launchers: Launchers,
-    progress: &mut (dyn FnMut(&str) + Send),
+    progress: &mut (dyn FnMut(&str) + std::marker::Send),
 ) -> Vec<Finding> {
     let launchers = Arc::new(launchers);
     let mut findings = Vec::new();
