@@ -280,3 +280,28 @@ fn a_blind_harness_passes_nothing_of_this() {
         assert_eq!(report.code, Some(3));
     }
 }
+
+/// RFC 8200 section 4.5: only the first fragment has the upper-layer header. IPv4 is put together in front of
+/// the input hook, IPv6 behind it.
+#[test]
+fn a_rule_on_ports_at_input_sees_a_packet_in_fragments_whole_in_ipv4_only() {
+    let rules = "udp dport 53 accept";
+    let candidate = format!(
+        "table inet t {{\n chain c {{\n  type filter hook input priority 0; policy drop;\n  {rules}\n }}\n}}\n"
+    );
+    let packet = "{ fragments: { size: 16 }, udp: { dport: 53, payload: { size: 64 } } }";
+    let cases = sent(&Lab::new(&candidate), INPUT, packet);
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        let expected = if case.family == "ipv4" {
+            "accept"
+        } else {
+            "drop"
+        };
+        assert_eq!(case.verdict, expected, "{case:#?}");
+    }
+    let tracked = candidate.replace(rules, "ct state new udp dport 53 accept");
+    for case in sent(&Lab::new(&tracked), INPUT, packet) {
+        assert_eq!(case.verdict, "accept", "{case:#?}");
+    }
+}
