@@ -1,5 +1,7 @@
 //! What the kernel says of packets that it threw away itself.
 
+use std::net::IpAddr;
+
 use firedrill_harness::protocol::{KernelAnswer, LabSpec, Origin, Probe, RouteAnswer};
 
 use crate::verdict::KernelReason;
@@ -58,7 +60,19 @@ pub(super) fn kernel_reason(
             Some(KernelReason::TimeToLive)
         }
         RouteAnswer::NotAsked | RouteAnswer::Route { .. } | RouteAnswer::Refused { .. } => {
-            grew(&["IpInHdrErrors", "Ip6InHdrErrors"]).then_some(KernelReason::BadHeader)
+            let bad = grew(&["IpInHdrErrors", "Ip6InHdrErrors"]);
+            bad.then(|| {
+                // For IPv6 such a source is an error of the header (`ipv6_rcv`, net/ipv6/ip6_input.c).
+                let martian = match probe.packet.source {
+                    IpAddr::V4(_) => false,
+                    IpAddr::V6(source) => source.is_loopback() || source.is_multicast(),
+                };
+                if martian && probe.packet.ip.version.is_none() {
+                    KernelReason::MartianSource
+                } else {
+                    KernelReason::BadHeader
+                }
+            })
         }
     }
 }

@@ -102,8 +102,15 @@ fn a_source_route_is_dropped_by_the_kernel_unless_it_is_told_to_accept_it() {
 
 #[test]
 fn a_martian_source_is_dropped_by_the_kernel() {
-    for source in ["127.0.0.1", "192.0.2.1", "255.255.255.255", "224.0.0.1"] {
-        let packet = format!("{{ ip: {{ source: {source} }}, udp: {{ dport: 53 }} }}");
+    for (match_on, source) in [
+        ("ip saddr", "127.0.0.1"),
+        ("ip saddr", "192.0.2.1"),
+        ("ip saddr", "255.255.255.255"),
+        ("ip saddr", "224.0.0.1"),
+        ("ip6 saddr", "::1"),
+        ("ip6 saddr", "ff02::1"),
+    ] {
+        let packet = format!("{{ ip: {{ source: \"{source}\" }}, udp: {{ dport: 53 }} }}");
         for case in sent(&Lab::new(NOTHING), INPUT, &packet) {
             assert_eq!(
                 (&*case.verdict, case.kernel.as_deref()),
@@ -111,7 +118,7 @@ fn a_martian_source_is_dropped_by_the_kernel() {
                 "{case:#?}"
             );
         }
-        let rule = format!("ip saddr {source} drop");
+        let rule = format!("{match_on} {source} drop");
         for case in sent(&ingress(&rule), INPUT, &packet) {
             assert_eq!(
                 case.rule.and_then(|rule| rule.text),
@@ -119,6 +126,26 @@ fn a_martian_source_is_dropped_by_the_kernel() {
                 "{:?}",
                 case.reason
             );
+        }
+    }
+}
+
+/// RFC 3704 section 2.2: the address of an inner host cannot come from outside.
+#[test]
+fn a_forged_source_is_stopped_by_the_reverse_path_filter_where_it_is_on() {
+    let packet = "{ ip: { source: 10.0.0.77 }, udp: { dport: 53 } }";
+    for ends in [INPUT, FORWARD] {
+        for case in sent(&Lab::new(NOTHING), ends, packet) {
+            assert_eq!(case.verdict, "accept", "{case:#?}");
+        }
+        let filtered = Lab::new(NOTHING).firewall("sysctl: { net.ipv4.conf.all.rp_filter: 1 }");
+        for case in sent(&filtered, ends, packet) {
+            let told = (&*case.verdict, case.kernel.as_deref());
+            assert_eq!(told, ("drop", Some("reverse-path-filter")), "{case:#?}");
+        }
+        let ruled = ingress("ip saddr 10.0.0.0/24 drop");
+        for case in sent(&ruled, ends, packet) {
+            assert!(case.rule.is_some() && case.kernel.is_none(), "{case:#?}");
         }
     }
 }
