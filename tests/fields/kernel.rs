@@ -332,3 +332,27 @@ fn a_rule_on_ports_at_input_sees_a_packet_in_fragments_whole_in_ipv4_only() {
         assert_eq!(case.verdict, "accept", "{case:#?}");
     }
 }
+
+/// A rule may write over one of the places by which a probe is known; the others are enough.
+#[test]
+fn a_probe_whose_fields_a_rule_rewrites_is_still_recognised() {
+    for rewriting in [
+        "ip id set 99\n  ip6 flowlabel set 5\n  ip dscp set cs1\n  ip6 dscp set cs1",
+        "tcp sequence set 7\n  udp sport set 9\n  tcp option maxseg size set 536",
+        "udp checksum set 0\n  @th,64,32 set 0x01020304",
+    ] {
+        let candidate = format!(
+            "table inet t {{\n chain c {{\n  type filter hook prerouting priority -150; policy accept;\n  {rewriting}\n }}\n}}\n"
+        );
+        let report = Lab::new(&candidate)
+            .test("client -> server tcp/80,443: accept")
+            .test("client -> server udp/53,54: accept")
+            .test("client -> firewall tcp/80: accept")
+            .test("client -> firewall udp/53: accept")
+            .report();
+        for case in report.cases() {
+            assert_eq!(case.outcome, "pass", "{rewriting} {case:#?}");
+        }
+        assert_eq!(report.code, Some(0));
+    }
+}
