@@ -80,7 +80,11 @@ async fn engine(launchers: &Launchers) -> Finding {
             detail: version,
             remedies: Vec::new(),
         },
-        Err(ScenarioError::Input(message) | ScenarioError::Lab(message)) => {
+        Err(
+            ScenarioError::Input(message)
+            | ScenarioError::Lab(message)
+            | ScenarioError::Skipped(message),
+        ) => {
             let mut lines = message.lines().map(|line| line.trim_matches(['(', ')']));
             Finding {
                 subject,

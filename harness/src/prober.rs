@@ -501,11 +501,11 @@ fn counters(lab: &Lab, routes: &mut RouteSocket) -> Result<Counters, Broken> {
     Ok(counters)
 }
 
-/// Probes that may be on their way at once: those without a mark of their own are alone.
+/// Probes that may be on their way at once: those that could be taken for others are alone.
 fn windows<'p, 'q>(probes: &'p [&'q Probe]) -> impl Iterator<Item = &'p [&'q Probe]> {
-    let marked = |probe: &Probe| probe.packet.is_marked();
+    let stands_out = |probe: &Probe| probe.packet.stands_out();
     probes
-        .chunk_by(move |one, other| marked(one) && marked(other))
+        .chunk_by(move |one, other| stands_out(one) && stands_out(other))
         .flat_map(|run| run.chunks(CONTROL_WINDOW))
 }
 

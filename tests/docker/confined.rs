@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use firedrill_harness::{
     launcher::docker::{Docker, Image},
-    protocol::{CandidateSpec, Command, InterfaceSpec, LabSpec, Plan, Record, Task, VERSION},
+    protocol::{
+        CandidateSpec, Command, InterfaceSpec, LabSpec, LayerSpec, Plan, Record, Task, VERSION,
+    },
 };
 
 use crate::engine::{RELEASES, containers, docker, engine, standard};
@@ -22,6 +24,7 @@ fn plan(script: &str) -> Plan {
             interfaces: vec![InterfaceSpec {
                 name: "eth0".to_owned(),
                 addresses: vec!["192.0.2.1/24".parse().expect("an address")],
+                vlan: None,
             }],
             routes: Vec::new(),
             neighbours: Vec::new(),
@@ -29,12 +32,15 @@ fn plan(script: &str) -> Plan {
             sysctl: Vec::new(),
         },
         candidate: CandidateSpec {
-            replaced: Vec::new(),
-            files: Vec::new(),
-            load: vec![command(&["sh", "-c", script])],
+            layers: vec![LayerSpec {
+                load: vec![command(&["sh", "-c", script])],
+                ..LayerSpec::default()
+            }],
             list: command(&["nft", "--handle", "list", "ruleset"]),
+            list_state: command(&["nft", "list", "ruleset"]),
         },
-        task: Task::Probe(Vec::new()),
+        reloads: Vec::new(),
+        task: Task::Drill(Vec::new()),
         blind: None,
     }
 }
@@ -63,7 +69,7 @@ fn scripts(scripts: &[&str]) -> Vec<String> {
                 match session.next().await.expect("a record") {
                     Record::Loaded(loaded) => printed.push(loaded.output),
                     Record::Done { .. } => break,
-                    Record::Lab { .. } | Record::Ruleset { .. } => {}
+                    Record::Lab { .. } | Record::Ruleset(_) | Record::Sealed { .. } => {}
                     other => panic!("{script}: {other:?}"),
                 }
             }

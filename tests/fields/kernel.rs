@@ -356,3 +356,19 @@ fn a_probe_whose_fields_a_rule_rewrites_is_still_recognised() {
         assert_eq!(report.code, Some(0));
     }
 }
+
+/// The first probe goes nowhere, with the candidate or without; the second has the identification that the
+/// first would have, and must not be taken for it in the control run.
+#[test]
+fn a_probe_with_another_s_identification_does_not_prove_that_its_path_works() {
+    let candidate = "table inet t {\n chain c {\n  type filter hook prerouting priority -300; policy accept;\n  tcp dport 80 drop\n }\n}\n";
+    let lost = "{ ipv4: { destination: 10.0.0.99 }, tcp: { dport: 80 } }";
+    let report = Lab::new(candidate)
+        .test(&format!("{{ name: lost, {FORWARD}, packet: {lost}, expect: drop }}"))
+        .test(&format!(
+            "{{ name: twin, {FORWARD}, packet: {{ ipv4: {{ id: 1 }}, tcp: {{ dport: 81 }} }}, expect: accept }}"
+        ))
+        .report();
+    let told: Vec<_> = report.cases().iter().map(|case| &*case.verdict).collect();
+    assert_eq!(told, ["inconclusive", "accept"], "{report:#?}");
+}

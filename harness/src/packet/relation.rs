@@ -109,10 +109,19 @@ fn relate_headers(probe: &Packet, bytes: &[u8]) -> Relation {
 }
 
 impl Packet {
-    /// Whether it carries its cookie anywhere. One that does not can be told from others only where it is
-    /// alone.
+    /// Whether it can be told from others that are on their way at the same time: not if the scenario has set
+    /// a place in which others carry their cookies, because it may look like one of them.
     #[must_use]
-    pub fn is_marked(&self) -> bool {
+    pub fn stands_out(&self) -> bool {
+        let sequence = match &self.transport {
+            Transport::Tcp(tcp) => tcp.seq.is_none(),
+            _ => true,
+        };
+        self.shows_identity() && sequence
+    }
+
+    /// Whether it carries its cookie anywhere.
+    fn is_marked(&self) -> bool {
         self.shows_identity() || self.sequence().is_some() || self.shows_mark()
     }
 
