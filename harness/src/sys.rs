@@ -229,6 +229,10 @@ pub(crate) fn filter_system_calls(filter: &[libc::sock_filter]) -> io::Result<()
     }
 }
 
+/// `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV` (linux/seccomp.h): a signal that does not kill cannot make a
+/// call start again that somebody is already working on.
+const WAIT_KILLABLE_RECV: libc::c_ulong = 1 << 5;
+
 /// Makes a system call of this thread, and of everything that it starts, wait for whoever holds the
 /// descriptor (seccomp_unotify(2)).
 pub(crate) fn watch_system_call(call: libc::c_long) -> io::Result<OwnedFd> {
@@ -249,15 +253,23 @@ pub(crate) fn watch_system_call(call: libc::c_long) -> io::Result<OwnedFd> {
         len: filter.len() as u16,
         filter: filter.as_ptr().cast_mut(),
     };
-    // SAFETY: the kernel copies the program, which lives across the call, and writes nothing to it.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-            &raw const program,
-        )
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+    let set = |flags: libc::c_ulong| {
+        // SAFETY: the kernel copies the program, which lives across the call, and writes nothing to it.
+        unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                flags,
+                &raw const program,
+            )
+        }
     };
+    let mut result = set(flags | WAIT_KILLABLE_RECV);
+    // Linux before 5.19.
+    if result < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+        result = set(flags);
+    }
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
