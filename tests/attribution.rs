@@ -318,6 +318,12 @@ fn every_commented_rule_of_the_shipped_rulesets_is_attributed_to_a_line_with_its
             else {
                 continue;
             };
+            // Legacy iptables lists it as `-m comment --comment "…" -j TARGET`.
+            let comment = comment.strip_prefix("--comment ").unwrap_or(comment);
+            let comment = match comment.strip_prefix('"') {
+                Some(quoted) => quoted.split('"').next().unwrap(),
+                None => comment.split(' ').next().unwrap(),
+            };
             let file = PathBuf::from(rule["file"].as_str().unwrap());
             let line = usize::try_from(rule["line"].as_u64().unwrap()).unwrap();
             let text = fs::read_to_string(file).unwrap();
