@@ -1,6 +1,8 @@
 //! The configuration under test: its files, the commands that load it, and the listing of the rules that
 //! result.
 
+use std::{fs::OpenOptions, io::Read as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+
 use crate::{
     command::{self, Meanwhile, Running},
     ids,
@@ -75,6 +77,7 @@ pub(crate) fn load(
         loaded.layers.push(LoadedLayer {
             changed: generation != loaded.generation_probed,
             listing: None,
+            compiled: layer.compiled.iter().map(|path| read_text(path)).collect(),
         });
         // After the last layer it is made beside the control run.
         if number != last {
@@ -105,6 +108,27 @@ fn run_loaders(
         }
     }
     Ok(Ok(printed))
+}
+
+/// What a candidate's program left in a file; nothing if there is none, or it is larger than a listing
+/// may be. Whatever stands there is the candidate's work: it must neither keep the agent waiting nor lead
+/// it elsewhere.
+fn read_text(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    let read = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
+        .and_then(|file| match file.metadata()?.is_file() {
+            true => file
+                .take(LISTING_LIMIT as u64 + 1)
+                .read_to_end(&mut bytes),
+            false => Ok(0),
+        });
+    match read {
+        Ok(length) if length <= LISTING_LIMIT => String::from_utf8_lossy(&bytes).into_owned(),
+        Ok(_) | Err(_) => String::new(),
+    }
 }
 
 /// A listing on its way.

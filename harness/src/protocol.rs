@@ -130,6 +130,9 @@ pub struct LayerSpec {
     pub files: Vec<StagedFile>,
     /// Run in order; the first that fails ends the run.
     pub load: Vec<Command>,
+    /// Files that the commands leave behind, to be handed back: [`LoadedLayer::compiled`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compiled: Vec<PathBuf>,
 }
 
 /// A file for the sandbox's private root.
@@ -413,6 +416,9 @@ pub struct LoadedLayer {
     /// [`Record::Ruleset`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<Listing>,
+    /// The text of each of [`LayerSpec::compiled`]; empty where there is no such file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compiled: Vec<String>,
 }
 
 impl Loaded {

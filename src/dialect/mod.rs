@@ -3,7 +3,9 @@
 //!
 //! A dialect is one module with one [`Dialect`], and a line in [`ALL`].
 
+mod compiled;
 mod config;
+pub mod ferm;
 pub mod iptables;
 pub mod layers;
 pub mod listing;
@@ -29,7 +31,12 @@ use self::{
 use crate::scenario::{Firewall, Layer};
 
 /// Every dialect, in the order of the documentation.
-pub static ALL: &[&Dialect] = &[&nftables::DIALECT, &iptables::DIALECT, &script::DIALECT];
+pub static ALL: &[&Dialect] = &[
+    &nftables::DIALECT,
+    &iptables::DIALECT,
+    &ferm::DIALECT,
+    &script::DIALECT,
+];
 
 /// A language in which people write firewalls, and the programs that load it.
 #[derive(Debug)]
@@ -47,8 +54,9 @@ pub struct Dialect {
     /// not staged here is staged as it is.
     pub(crate) prepare: fn(&Config, &[Mapped]) -> Result<Prepared, PrepareError>,
     /// Where the rules of a listing were written; the listing has the rules that this configuration
-    /// brought and no other, and all base chains with their policies.
-    pub(crate) origins: fn(&Prepared, &Ruleset) -> Origins,
+    /// brought and no other, and all base chains with their policies. The texts are those of
+    /// [`Prepared::compiled`].
+    pub(crate) origins: fn(&Prepared, &Ruleset, &[String]) -> Origins,
     /// What a failed command says, about the user's files and lines. `None` for its own words, with the
     /// sandbox's paths translated.
     pub(crate) explain: fn(&Prepared, &CommandFailure) -> Option<Refusal>,
@@ -129,6 +137,8 @@ pub struct Prepared {
     /// The folder in the sandbox from which it is loaded.
     pub(crate) folder: PathBuf,
     pub(crate) load: Vec<Command>,
+    /// Files in which its programs leave what they made of the configuration.
+    pub(crate) compiled: Vec<PathBuf>,
 }
 
 /// Why a candidate cannot be prepared: the user's input is at fault.
@@ -225,12 +235,14 @@ impl Loadable {
         let mut before = Ruleset::default();
         let mut origins = Vec::new();
         for (number, layer) in self.layers.iter().enumerate() {
-            let listed = loaded.layers.get(number).and_then(|of| of.listing.as_ref());
+            let of_layer = loaded.layers.get(number);
+            let listed = of_layer.and_then(|of| of.listing.as_ref());
+            let compiled = of_layer.map_or(&[][..], |of| &of.compiled);
             let after = listed.map_or_else(|| ruleset.clone(), Ruleset::parse);
             let brought = after.without(&before);
             origins.push(LayerOrigins {
                 name: (self.layers.len() > 1).then(|| layer.name.clone()),
-                origins: (layer.config.dialect().origins)(layer, &brought),
+                origins: (layer.config.dialect().origins)(layer, &brought, compiled),
                 policies: after.policies_since(&before),
                 brought,
             });
@@ -302,6 +314,7 @@ impl Prepared {
                 .map(|staged| staged.file.clone())
                 .collect(),
             load: self.load.clone(),
+            compiled: self.compiled.clone(),
         }
     }
 

@@ -33,7 +33,7 @@ pub static DIALECT: Dialect = Dialect {
     ],
     programs: &[],
     prepare,
-    origins: |_, _: &Ruleset| Origins::unknown("a script made it"),
+    origins: |_, _: &Ruleset, _| Origins::unknown("a script made it"),
     explain,
 };
 
@@ -62,6 +62,7 @@ fn prepare(config: &Config, files: &[(PathBuf, PathBuf)]) -> Result<Prepared, Pr
             env: Vec::new(),
         }],
         folder,
+        compiled: Vec::new(),
     })
 }
 

@@ -58,7 +58,7 @@ pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset) -> Origins {
 
 /// The places of everything listed in the tables of a source, by table; of legacy tables, by table and
 /// chain ([`Origins`]).
-fn found(
+pub(in crate::dialect) fn found(
     source: &Source,
     family: &str,
     ruleset: &Ruleset,

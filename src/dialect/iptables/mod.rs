@@ -1,8 +1,8 @@
 //! iptables and ip6tables: files of `iptables-save`, loaded by the `-restore` of either back end, with
 //! the ipsets that they name.
 
-mod attribute;
-mod source;
+pub(super) mod attribute;
+pub(super) mod source;
 
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ pub static DIALECT: Dialect = Dialect {
         ("ipset", "ipset"),
     ],
     prepare,
-    origins: attribute::origins,
+    origins: |prepared, ruleset, _| attribute::origins(prepared, ruleset),
     explain,
 };
 
@@ -162,24 +162,15 @@ pub(super) fn from_files(config: &Config, files: &[Staged]) -> Prepared {
         several_ids: false,
         folder: "/".into(),
         load,
+        compiled: Vec::new(),
     }
 }
 
 /// What a loader says, at the line of the user's file that it means.
 fn explain(prepared: &Prepared, failure: &CommandFailure) -> Option<Refusal> {
     let said = failure.stderr.trim();
-    // What is said of ENOENT (libiptc/libiptc.c, `TC_STRERROR`; iptables/iptables-restore.c). A table that
-    // no kernel has is a mistake like others.
-    let lacks =
-        said.contains("do you need to insmod?") || said.contains("unable to initialize table");
-    let named = |table: &&str| said.contains(&format!("{table}'"));
-    if lacks && TABLES.iter().any(named) {
-        return Some(Refusal::Lab(format!(
-            "could not load {}: this kernel has no legacy tables\n{said}\n\
-             (load them as root, `modprobe ip_tables iptable_filter ip6_tables ip6table_filter`, or \
-             use `backend: nft`)",
-            prepared.title()
-        )));
+    if let Some(refusal) = no_legacy_tables(prepared, said) {
+        return Some(refusal);
     }
     let file = failure.argv.last()?;
     let staged = prepared
@@ -235,8 +226,25 @@ fn named_line(text: &str, end: usize, said: &str) -> Option<usize> {
     Some(start + offset + 1)
 }
 
+/// The machine's kernel is at fault if legacy iptables does not even begin.
+pub(super) fn no_legacy_tables(prepared: &Prepared, said: &str) -> Option<Refusal> {
+    // What is said of ENOENT (libiptc/libiptc.c, `TC_STRERROR`; iptables/iptables-restore.c). A table that
+    // no kernel has is a mistake like others.
+    let lacks =
+        said.contains("do you need to insmod?") || said.contains("unable to initialize table");
+    let named = |table: &&str| said.contains(&format!("{table}'"));
+    (lacks && TABLES.iter().any(named)).then(|| {
+        Refusal::Lab(format!(
+            "could not load {}: this kernel has no legacy tables\n{said}\n\
+             (load them as root, `modprobe ip_tables iptable_filter ip6_tables ip6table_filter`, or \
+             use a configuration for the nft back end)",
+            prepared.title()
+        ))
+    })
+}
+
 /// The line that a loader complains of: `Error occurred at line: 3`, `line 3 failed`, `Error in line 3:`.
-fn line_number(said: &str) -> Option<usize> {
+pub(super) fn line_number(said: &str) -> Option<usize> {
     said.match_indices("line").find_map(|(at, word)| {
         let rest = said[at + word.len()..].trim_start_matches(':');
         let rest = rest.strip_prefix(' ')?;

@@ -9,7 +9,7 @@ use crate::dialect::{
 
 /// A file as `iptables-restore` reads it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Source {
+pub(in crate::dialect) struct Source {
     /// By name.
     pub(super) tables: BTreeMap<String, Table>,
 }
@@ -67,7 +67,7 @@ pub(super) fn option<'a>(words: &'a [String], names: &[&str]) -> Option<&'a str>
 }
 
 /// Reads a file; `include` is its number among the files of the configuration.
-pub(super) fn read(text: &str, include: usize) -> Source {
+pub(in crate::dialect) fn read(text: &str, include: usize) -> Source {
     let mut source = Source::default();
     let mut current: Option<&mut Table> = None;
     let mut at = 0;

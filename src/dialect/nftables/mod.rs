@@ -142,11 +142,12 @@ fn loaded_from(
             env: Vec::new(),
         }],
         folder,
+        compiled: Vec::new(),
     }
 }
 
 /// Where the rules of a listing were written.
-fn origins(prepared: &Prepared, ruleset: &Ruleset) -> Origins {
+fn origins(prepared: &Prepared, ruleset: &Ruleset, _compiled: &[String]) -> Origins {
     let staged = &prepared.files;
     let read: Vec<(PathBuf, Arc<str>)> = staged
         .iter()
