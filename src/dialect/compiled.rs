@@ -28,8 +28,22 @@ pub(super) struct Compiled<'a> {
     pub(super) text: &'a str,
 }
 
-/// Where the rules of a listing were written.
-pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, texts: &[Compiled<'_>]) -> Origins {
+/// A line of a compiled text with the place that its program names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Annotated<'a> {
+    pub(super) line: &'a str,
+    /// A file of the candidate, in the sandbox.
+    pub(super) file: &'a Path,
+}
+
+/// Where the rules of a listing were written. `doubt` says why a place is not certain although the
+/// program names it.
+pub(super) fn origins(
+    prepared: &Prepared,
+    ruleset: &Ruleset,
+    texts: &[Compiled<'_>],
+    doubt: fn(Annotated<'_>) -> Option<&'static str>,
+) -> Origins {
     let user = User::of(prepared);
     let read = texts
         .iter()
@@ -54,7 +68,7 @@ pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, texts: &[Compiled<
                 let places = table.rules.values_mut().chain(table.policies.values_mut());
                 for place in places {
                     if let Ok(compiled) = place.clone() {
-                        *place = user.place(&lines, compiled);
+                        *place = user.place(&lines, compiled, doubt);
                     }
                 }
                 tables.insert(key, table);
@@ -126,7 +140,12 @@ impl<'a> User<'a> {
     }
 
     /// The user's place behind a place in a compiled text.
-    fn place(&self, lines: &[&str], compiled: Place) -> Found {
+    fn place(
+        &self,
+        lines: &[&str],
+        compiled: Place,
+        doubt: fn(Annotated<'_>) -> Option<&'static str>,
+    ) -> Found {
         let program = self.prepared.config.dialect().key;
         let comment = compiled
             .line
@@ -146,6 +165,13 @@ impl<'a> User<'a> {
             }
             .into());
         };
+        let annotated = Annotated {
+            line: lines.get(compiled.line - 1).copied().unwrap_or_default(),
+            file: path,
+        };
+        if let Some(doubt) = doubt(annotated) {
+            return Err(doubt.into());
+        }
         // The first reading of the first file has the number 0, and so on.
         let start = line
             .checked_sub(1)

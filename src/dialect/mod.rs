@@ -12,6 +12,7 @@ pub mod listing;
 pub mod nftables;
 pub mod origin;
 pub mod script;
+pub mod shorewall;
 mod stage;
 pub(crate) mod xtables;
 
@@ -35,6 +36,7 @@ pub static ALL: &[&Dialect] = &[
     &nftables::DIALECT,
     &iptables::DIALECT,
     &ferm::DIALECT,
+    &shorewall::DIALECT,
     &script::DIALECT,
 ];
 

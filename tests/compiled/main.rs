@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod ferm;
+mod shorewall;
 
 use std::{fs, path::Path};
 
@@ -53,6 +54,30 @@ fn failures(report: &Report) -> Vec<(String, String, String)> {
                 case.name.clone(),
                 case.outcome.clone(),
                 case.reason.clone().unwrap_or_default(),
+            )
+        })
+        .collect()
+}
+
+/// The reasons of the cases that do not pass.
+fn reasons(report: &Report) -> Vec<String> {
+    let failed = failures(report).into_iter();
+    failed.map(|(_, _, reason)| reason).collect()
+}
+
+/// The lines that decided the cases that fail.
+fn fails_by(folder: &Folder) -> Vec<(String, u64)> {
+    let json = folder.firedrill(&["test", ".", "--report", "json"]).stdout;
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let cases = report["scenarios"][0]["cases"].as_array().unwrap();
+    cases
+        .iter()
+        .filter(|case| case["outcome"] == "fail")
+        .map(|case| {
+            let file = case["rule"]["file"].as_str().unwrap_or_default();
+            (
+                file.to_owned(),
+                case["rule"]["line"].as_u64().unwrap_or_default(),
             )
         })
         .collect()

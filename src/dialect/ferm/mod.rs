@@ -80,7 +80,7 @@ fn origins(prepared: &Prepared, ruleset: &Ruleset, compiled: &[String]) -> Origi
             text,
         })
         .collect();
-    compiled::origins(prepared, ruleset, &texts)
+    compiled::origins(prepared, ruleset, &texts, |_| None)
 }
 
 /// What ferm says, at the line of the user's file that it means; and what iptables-restore says of a line

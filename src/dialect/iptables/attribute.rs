@@ -103,7 +103,7 @@ pub(in crate::dialect) fn found(
 }
 
 /// The rules of the source by the handles that they must have: those of a table in the order of their
-/// making.
+/// making. A chain of which the source does not speak is somebody else's.
 fn made(
     table: &source::Table,
     chains: &[(&Chain, &ChainInfo)],
@@ -113,7 +113,9 @@ fn made(
         .values()
         .flat_map(|chain| chain.order.iter().copied());
     let left: BTreeSet<usize> = of_all.collect();
-    let of_all = chains.iter().flat_map(|(chain, info)| {
+    let spoken_of = |chain: &Chain| table.chains.contains_key(&chain.name);
+    let chains = chains.iter().filter(|(chain, _)| spoken_of(chain));
+    let of_all = chains.flat_map(|(chain, info)| {
         let handles = info.rules.keys();
         handles.map(|handle| (*handle, chain.name.as_str()))
     });
