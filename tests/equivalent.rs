@@ -52,6 +52,7 @@ fn equivalent_configurations_have_the_same_verdict_for_every_packet() {
         names,
         [
             "ferm",
+            "foomuuri",
             "iptables-legacy",
             "iptables-nft",
             "nftables",

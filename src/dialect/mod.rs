@@ -6,6 +6,7 @@
 mod compiled;
 mod config;
 pub mod ferm;
+pub mod foomuuri;
 pub mod iptables;
 pub mod layers;
 pub mod listing;
@@ -37,6 +38,7 @@ pub static ALL: &[&Dialect] = &[
     &iptables::DIALECT,
     &ferm::DIALECT,
     &shorewall::DIALECT,
+    &foomuuri::DIALECT,
     &script::DIALECT,
 ];
 

@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod ferm;
+mod foomuuri;
 mod shorewall;
 
 use std::{fs, path::Path};
