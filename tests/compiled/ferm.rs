@@ -120,6 +120,16 @@ fn the_line_of_the_decider_is_the_one_that_was_written(
     "policy DROP;",
     "ferm did not say what it made"
 )]
+#[case::the_copy_is_a_pipe(
+    "@hook post 'rm /run/ferm-lines/*; mkfifo /run/ferm-lines/ip /run/ferm-lines/ip6';\n",
+    "policy DROP;",
+    "ferm did not say what it made"
+)]
+#[case::the_copy_leads_elsewhere(
+    "@hook post 'for f in ip ip6; do cd /run/ferm-lines; mv $f x$f; ln -s x$f $f; done';\n",
+    "policy DROP;",
+    "ferm did not say what it made"
+)]
 #[case::another_program_adds_rules(
     "@hook post 'for v in ip ip6; do ${v}tables-legacy -A INPUT -p udp -j DROP; done';\n",
     "proto tcp DROP;",
