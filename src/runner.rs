@@ -286,7 +286,11 @@ fn write_recording(
 /// What to tell of a candidate that did not load; `whose` says where its program was looked for.
 #[must_use]
 pub fn load_failed(failure: &CommandFailure, prepared: &Loadable, whose: &str) -> ScenarioError {
-    let program = failure.argv.first().map_or("", String::as_str);
+    let program = match failure.argv.as_slice() {
+        // What a shell's script is called (sh(1), `-c`).
+        [shell, option, _, name, ..] if shell == "sh" && option == "-c" => name,
+        argv => argv.first().map_or("", String::as_str),
+    };
     if let Some(package) = dialect::package_of(program).filter(|_| failure.missing) {
         return ScenarioError::Skipped(format!(
             "there is no program `{program}` {whose} to load the candidate with\n\

@@ -120,9 +120,7 @@ fn read_text(path: &Path) -> String {
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)
         .and_then(|file| match file.metadata()?.is_file() {
-            true => file
-                .take(LISTING_LIMIT as u64 + 1)
-                .read_to_end(&mut bytes),
+            true => file.take(LISTING_LIMIT as u64 + 1).read_to_end(&mut bytes),
             false => Ok(0),
         });
     match read {

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::Dialect;
@@ -53,6 +54,20 @@ pub enum Need {
 pub struct Config {
     dialect: &'static Dialect,
     values: BTreeMap<&'static str, Vec<String>>,
+    /// Where the values of slots that may have several were written, where that is known.
+    places: BTreeMap<&'static str, Vec<Written>>,
+}
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) file: PathBuf,
+    /// All of the file.
+    pub(crate) text: Arc<str>,
+    /// Byte offset in it.
+    pub(crate) at: usize,
+    /// Line, from 1.
+    pub(crate) line: usize,
 }
 
 impl Config {
@@ -62,6 +77,7 @@ impl Config {
         Self {
             dialect,
             values: BTreeMap::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -104,6 +120,20 @@ impl Config {
     /// Sets a slot; its name must be one of the dialect's.
     pub(crate) fn set(&mut self, slot: &'static str, value: Vec<String>) {
         self.values.insert(slot, value);
+    }
+
+    /// Says where the values of a slot were written, as many.
+    pub(crate) fn written(&mut self, slot: &'static str, places: Vec<Written>) {
+        self.places.insert(slot, places);
+    }
+
+    /// Where the values of a slot were written: as many as there are values, or none.
+    pub(crate) fn places(&self, slot: &str) -> &[Written] {
+        let places = self.places.get(slot).map_or(&[][..], Vec::as_slice);
+        match places.len() == self.lines(slot).len() {
+            true => places,
+            false => &[],
+        }
     }
 
     /// Whether every value that must be there is, and every path leads somewhere.

@@ -15,6 +15,7 @@ pub mod origin;
 pub mod script;
 pub mod shorewall;
 mod stage;
+pub mod ufw;
 pub(crate) mod xtables;
 
 use std::path::{Component, Path, PathBuf};
@@ -24,6 +25,7 @@ use firedrill_harness::protocol::{
 };
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::config::Written;
 pub use self::config::{Config, Kind, Need, Replacement, Slot};
 use self::{
     listing::Ruleset,
@@ -39,6 +41,7 @@ pub static ALL: &[&Dialect] = &[
     &ferm::DIALECT,
     &shorewall::DIALECT,
     &foomuuri::DIALECT,
+    &ufw::DIALECT,
     &script::DIALECT,
 ];
 

@@ -12,6 +12,7 @@ mod messages;
 mod script;
 mod shipped;
 mod skips;
+mod ufw;
 mod wild;
 
 use common::{Ended, Folder, PATIENCE, end_within, firedrill};

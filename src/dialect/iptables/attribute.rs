@@ -128,7 +128,7 @@ fn made(
 }
 
 /// The places of a chain's rules by their handles.
-fn places(
+pub(in crate::dialect) fn places(
     table: &source::Table,
     chain: Option<&source::Chain>,
     info: &ChainInfo,
@@ -227,7 +227,7 @@ fn has_words(text: &str, words: &str) -> bool {
     format!(" {text} ").contains(&format!(" {words} "))
 }
 
-fn policy(chain: Option<&source::Chain>, listed: &str) -> Found {
+pub(in crate::dialect) fn policy(chain: Option<&source::Chain>, listed: &str) -> Found {
     match chain.and_then(|chain| chain.policy.as_ref()) {
         Some((place, word)) if word == listed => Ok(*place),
         Some(_) => Err("the listed policy is not the one in the file".into()),

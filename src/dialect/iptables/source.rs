@@ -11,51 +11,51 @@ use crate::dialect::{
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::dialect) struct Source {
     /// By name.
-    pub(super) tables: BTreeMap<String, Table>,
+    pub(in crate::dialect) tables: BTreeMap<String, Table>,
 }
 
 /// A table of it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Table {
+pub(in crate::dialect) struct Table {
     /// In the order in which they were made, also those that are gone.
-    pub(super) rules: Vec<SourceRule>,
-    pub(super) chains: BTreeMap<String, Chain>,
+    pub(in crate::dialect) rules: Vec<SourceRule>,
+    pub(in crate::dialect) chains: BTreeMap<String, Chain>,
     /// A line whose effect is not followed, and why.
-    pub(super) doubt: Option<(Place, &'static str)>,
+    pub(in crate::dialect) doubt: Option<(Place, &'static str)>,
 }
 
 /// A chain of it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Chain {
+pub(in crate::dialect) struct Chain {
     /// Its policy, with the line that sets it.
-    pub(super) policy: Option<(Place, String)>,
+    pub(in crate::dialect) policy: Option<(Place, String)>,
     /// Its rules (indices into [`Table::rules`]) in the order in which a packet meets them.
-    pub(super) order: Vec<usize>,
+    pub(in crate::dialect) order: Vec<usize>,
 }
 
 /// A rule of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct SourceRule {
-    pub(super) chain: String,
-    pub(super) place: Place,
+pub(in crate::dialect) struct SourceRule {
+    pub(in crate::dialect) chain: String,
+    pub(in crate::dialect) place: Place,
     /// Everything behind the name of the chain.
-    pub(super) words: Vec<String>,
+    pub(in crate::dialect) words: Vec<String>,
 }
 
 impl SourceRule {
     /// The value of an option that stands by itself: not negated.
-    pub(super) fn option(&self, names: &[&str]) -> Option<&str> {
+    pub(in crate::dialect) fn option(&self, names: &[&str]) -> Option<&str> {
         option(&self.words, names)
     }
 
     /// Where it leads: whether by `-g`, and where.
-    pub(super) fn target(&self) -> Option<(bool, &str)> {
+    pub(in crate::dialect) fn target(&self) -> Option<(bool, &str)> {
         target(&self.words)
     }
 }
 
 /// The value of an option, unless it is negated.
-pub(super) fn option<'a>(words: &'a [String], names: &[&str]) -> Option<&'a str> {
+pub(in crate::dialect) fn option<'a>(words: &'a [String], names: &[&str]) -> Option<&'a str> {
     let at = words
         .iter()
         .position(|word| names.contains(&word.as_str()))?;
@@ -97,7 +97,8 @@ pub(in crate::dialect) fn read(text: &str, include: usize) -> Source {
 }
 
 impl Table {
-    fn line(&mut self, line: &str, place: Place) {
+    /// Takes a line between `*TABLE` and `COMMIT`.
+    pub(in crate::dialect) fn line(&mut self, line: &str, place: Place) {
         if let Some(declared) = line.strip_prefix(':') {
             let mut words = declared.split_whitespace();
             let name = words.next().unwrap_or_default();

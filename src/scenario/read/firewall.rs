@@ -1,6 +1,6 @@
 //! `firewall:`: the candidate, the interfaces, and the settings of the machine under test.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use ipnet::IpNet;
 
@@ -16,7 +16,7 @@ use super::{
     fields::Value,
 };
 
-use crate::dialect::{CANDIDATE, Config, Dialect, Kind as SlotKind, Slot, layers};
+use crate::dialect::{CANDIDATE, Config, Dialect, Kind as SlotKind, Slot, Written, layers};
 
 /// Longest interface name, in bytes (Linux `IFNAMSIZ` less its final zero).
 const LONGEST_NAME: usize = 15;
@@ -169,6 +169,9 @@ impl Reader<'_> {
                 Some(value) => config.set(slot.name, value),
                 None => sound = false,
             }
+            if slot.kind == SlotKind::Lines {
+                config.written(slot.name, self.places(value));
+            }
         }
         let missing = dialect.missing(|slot| fields.get(slot).is_some());
         // A required one has been reported.
@@ -178,6 +181,28 @@ impl Reader<'_> {
             sound = false;
         }
         sound.then_some(config)
+    }
+
+    /// Where each of one or more values was written.
+    fn places(&self, value: Value<'_>) -> Vec<Written> {
+        let items = match &value.node.kind {
+            Kind::List(items) => items.iter().map(|item| item.span).collect(),
+            _ => vec![value.node.span],
+        };
+        let mut text = (usize::MAX, Arc::from(""));
+        let place = |span: Span| {
+            let source = self.sources.get(span.file);
+            if text.0 != span.file {
+                text = (span.file, Arc::from(source.text.as_str()));
+            }
+            Written {
+                file: source.path.clone(),
+                text: Arc::clone(&text.1),
+                at: span.start,
+                line: source.line_of(span.start) + 1,
+            }
+        };
+        items.into_iter().map(place).collect()
     }
 
     fn slot(&mut self, slot: &'static Slot, value: Value<'_>) -> Option<Vec<String>> {
