@@ -291,13 +291,19 @@ pub fn load_failed(failure: &CommandFailure, prepared: &Loadable, whose: &str) -
         [shell, option, _, name, ..] if shell == "sh" && option == "-c" => name,
         argv => argv.first().map_or("", String::as_str),
     };
-    if let Some(package) = dialect::package_of(program).filter(|_| failure.missing) {
+    let refusal = prepared.refusal(failure);
+    let program = match &refusal {
+        Some((_, Refusal::Missing(program))) => program,
+        _ => program,
+    };
+    let missing = failure.missing || matches!(refusal, Some((_, Refusal::Missing(_))));
+    if let Some(package) = dialect::package_of(program).filter(|_| missing) {
         return ScenarioError::Skipped(format!(
             "there is no program `{program}` {whose} to load the candidate with\n\
              (on Debian and Ubuntu: apt-get install {package})"
         ));
     }
-    match prepared.refusal(failure) {
+    match refusal {
         Some((_, Refusal::Lab(why))) => ScenarioError::Lab(why),
         Some((layer, Refusal::Input(said))) => ScenarioError::Input(format!(
             "{program} refuses {} ({})\n{}",
@@ -305,7 +311,7 @@ pub fn load_failed(failure: &CommandFailure, prepared: &Loadable, whose: &str) -
             failure.status,
             said.trim_end()
         )),
-        None => collector::out_of_order(),
+        Some((_, Refusal::Missing(_))) | None => collector::out_of_order(),
     }
 }
 

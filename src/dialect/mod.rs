@@ -6,6 +6,7 @@
 mod compiled;
 mod config;
 pub mod ferm;
+pub mod firewalld;
 pub mod foomuuri;
 pub mod iptables;
 pub mod layers;
@@ -42,6 +43,7 @@ pub static ALL: &[&Dialect] = &[
     &shorewall::DIALECT,
     &foomuuri::DIALECT,
     &ufw::DIALECT,
+    &firewalld::DIALECT,
     &script::DIALECT,
 ];
 
@@ -79,6 +81,8 @@ pub enum Refusal {
     Input(String),
     /// The machine lacks something.
     Lab(String),
+    /// A program that is not installed; one of the dialect's.
+    Missing(&'static str),
 }
 
 impl PartialEq for Dialect {

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod firewalld;
 mod iptables;
 mod large;
 mod layers;

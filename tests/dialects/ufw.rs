@@ -177,6 +177,21 @@ fn a_missing_ufw_skips_the_scenario_and_names_its_package(#[case] firewall: &str
     assert_eq!(ended.code, Some(3));
 }
 
+#[rstest]
+#[case::files("etc")]
+#[case::commands("{ commands: default deny }")]
+fn nothing_passes_blind(
+    #[case] config: &str,
+    #[values("trace-deaf", "candidate-not-loaded")] sense: &str,
+) {
+    let (ended, report) = Drill::new(&format!("ufw: {config}"))
+        .file("etc/ufw.conf", "ENABLED=yes\n")
+        .test("client -> firewall tcp/80: drop")
+        .run(&["--blind", sense]);
+    assert_eq!(report["totals"]["pass"], 0, "{report}");
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+}
+
 /// The shipped server, with mail denied before the relay is allowed.
 #[test]
 fn a_planted_fault_in_the_shipped_server_is_found_in_its_line() {
