@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        listing::{ChainInfo, Rule, Ruleset},
+        listing::{ChainInfo, Ruleset},
         origin::{Files, Found, Origins, Place, Table, table_key},
     },
     verdict::Chain,
@@ -61,7 +61,7 @@ pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, _: &[String]) -> O
             let kind = below.parent()?.to_str()?;
             Some((kind, below.file_name()?.to_str()?.strip_suffix(".xml")?))
         });
-        if let (Some((kind, name)), Ok(root)) = (parts, xml::read(&text)) {
+        if let (Some((kind, name)), Some(root)) = (parts, xml::read(&text)) {
             roots.push((read.len(), kind, name, root));
         }
         read.push((staged.shown.clone(), text));
@@ -104,6 +104,11 @@ pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, _: &[String]) -> O
             table.policies.insert(chain.name.clone(), Err(OWN.into()));
         }
         let chain_of = named(chain, &owners);
+        // How often each rule is there.
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for rule in info.rules.values() {
+            *counts.entry(normal(chain, &rule.text)).or_default() += 1;
+        }
         let of_direct = direct.places(chain, info, &files);
         for handle in &info.order {
             let text = info.rules.get(handle).map_or("", |rule| &rule.text);
@@ -114,7 +119,9 @@ pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, _: &[String]) -> O
                 continue;
             }
             let found = match &chain_of {
-                Ok(Some((owner, suffix))) => place(owner, *suffix, chain, info, text, &files),
+                Ok(Some((owner, suffix))) => {
+                    place(owner, *suffix, chain, (info, &counts), text, &files)
+                }
                 Ok(None) if text == "meta nfproto ipv6 fib saddr . mark . iif oif missing drop" => {
                     rpfilter.ok_or_else(|| Arc::from(OWN))
                 }
@@ -196,21 +203,20 @@ fn place(
     owner: &Owner,
     suffix: Option<&'static str>,
     chain: &Chain,
-    info: &ChainInfo,
+    (info, counts): (&ChainInfo, &BTreeMap<String, usize>),
     text: &str,
     files: &Files,
 ) -> Found {
     let text = normal(chain, text);
-    let alike = |rule: &&Rule| normal(chain, &rule.text) == text;
     let Some(suffix) = suffix else {
         let is_last = info
             .order
             .last()
             .and_then(|handle| info.rules.get(handle))
-            .is_some_and(|rule| alike(&rule));
+            .is_some_and(|rule| normal(chain, &rule.text) == text);
         return target(owner, chain, &text, is_last);
     };
-    if info.rules.values().filter(alike).count() > 1 {
+    if counts.get(&text) != Some(&1) {
         return Err("its chain has several rules like it".into());
     }
     match owner.made.get(&(suffix, text.clone())).map(Vec::as_slice) {

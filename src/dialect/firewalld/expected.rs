@@ -15,6 +15,9 @@ pub(super) struct Rule {
     pub(super) text: String,
 }
 
+/// The most services that one includes.
+const MAX_INCLUDED: usize = 256;
+
 /// The services by name, as far as they were read.
 pub(super) type Services<'a> = BTreeMap<&'a str, &'a Element>;
 
@@ -103,6 +106,9 @@ fn service<'a>(
 ) -> Option<Vec<String>> {
     if seen.contains(&name) {
         return Some(Vec::new());
+    }
+    if seen.len() > MAX_INCLUDED {
+        return None;
     }
     seen.push(name);
     let service_of = services.get(name)?;

@@ -104,7 +104,7 @@ fn located(prepared: &Prepared, said: &str) -> String {
 fn is_broken(staged: &Staged) -> bool {
     let text = String::from_utf8_lossy(&staged.file.content.0);
     let is_xml = staged.file.path.extension().is_some_and(|end| end == "xml");
-    is_xml && xml::read(&text).is_err()
+    is_xml && xml::read(&text).is_none()
 }
 
 /// What a message complains of: the last word between quotes, or the last of all.

@@ -154,7 +154,7 @@ fn services(staged: &Staged) -> Vec<String> {
     }
     let mut found = Vec::new();
     let text = String::from_utf8_lossy(&staged.file.content.0);
-    if let Ok(root) = xml::read(&text) {
+    if let Some(root) = xml::read(&text) {
         walk(&root, &mut found);
     }
     found

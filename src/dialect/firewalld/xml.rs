@@ -28,22 +28,26 @@ impl Element {
     }
 }
 
-/// Reads a document; its root element. Errors are for firewalld to tell, which reads it too.
-pub(super) fn read(text: &str) -> Result<Element, quick_xml::Error> {
+/// Deeper than any of firewalld's files go.
+const MAX_DEPTH: usize = 32;
+
+/// Reads a document; its root element, or nothing if it is not well-formed. What is wrong with it is for firewalld
+/// to tell, which reads it too.
+pub(super) fn read(text: &str) -> Option<Element> {
     let mut reader = Reader::from_str(text);
     // The root's parent.
     let mut open = vec![Element::default()];
     let (mut counted, mut line) = (0, 1);
     loop {
         let at = reader.buffer_position() as usize;
-        line += text[counted..at].matches('\n').count();
+        line += text.get(counted..at)?.matches('\n').count();
         counted = at;
-        let event = reader.read_event()?;
+        let event = reader.read_event().ok()?;
         match &event {
             Event::Start(start) | Event::Empty(start) => {
                 let mut attributes = Vec::new();
                 for attribute in start.attributes() {
-                    let attribute = attribute?;
+                    let attribute = attribute.ok()?;
                     let key = String::from_utf8_lossy(attribute.key.as_ref()).into_owned();
                     let value = String::from_utf8_lossy(&attribute.value).into_owned();
                     attributes.push((key, value));
@@ -56,6 +60,7 @@ pub(super) fn read(text: &str) -> Result<Element, quick_xml::Error> {
                     ..Element::default()
                 };
                 match event {
+                    Event::Start(_) if open.len() > MAX_DEPTH => return None,
                     Event::Start(_) => open.push(element),
                     _ => add(&mut open, element),
                 }
@@ -74,8 +79,9 @@ pub(super) fn read(text: &str) -> Result<Element, quick_xml::Error> {
             _ => {}
         }
     }
-    let top = open.into_iter().next().unwrap_or_default();
-    Ok(top.children.into_iter().next().unwrap_or_default())
+    // What is open still is not well-formed.
+    let [top] = <[Element; 1]>::try_from(open).ok()?;
+    top.children.into_iter().next()
 }
 
 fn add(open: &mut [Element], element: Element) {
@@ -103,6 +109,9 @@ mod tests {
 
     #[test]
     fn what_is_not_well_formed_is_refused() {
-        assert!(read("<zone><a></zone>").is_err());
+        for text in ["<zone><a></zone>", "<zone>", "", "<zone a=1/>"] {
+            assert_eq!(read(text), None);
+        }
+        assert_eq!(read(&"<a>".repeat(1 << 20)), None);
     }
 }
