@@ -8,6 +8,8 @@ mod config;
 pub mod ferm;
 pub mod firewalld;
 pub mod foomuuri;
+#[cfg(test)]
+mod hostile;
 pub mod iptables;
 pub mod layers;
 pub mod listing;

@@ -90,6 +90,33 @@ fn the_line_of_every_element_is_found(#[values("nftables", "iptables")] backend:
     assert_lines(&told, &lines.each_ref().map(String::as_str));
 }
 
+#[test]
+fn direct_rules_of_one_priority_that_could_be_each_other_are_nobodys() {
+    let rule = |source: u8, verdict: &str| {
+        format!(
+            "  <rule ipv=\"ipv4\" table=\"filter\" chain=\"INPUT\" priority=\"0\">-s 198.51.100.{source} -j \
+             {verdict}</rule>\n"
+        )
+    };
+    let direct = |verdict| {
+        format!(
+            "<direct>\n{}{}</direct>\n",
+            rule(7, "DROP"),
+            rule(8, verdict)
+        )
+    };
+    let drill = drill("nftables")
+        .file("etc/direct.xml", direct("ACCEPT"))
+        .test("{ from: client, to: firewall, service: tcp/80, family: ipv4, expect: drop }");
+    assert_lines(&drill.told(&[]), &["etc/direct.xml:2"]);
+    let told = drill.file("etc/direct.xml", direct("DROP")).told(&[]);
+    assert!(
+        told[0].line.is_none() && told[0].all.contains("the order of direct rules"),
+        "{}",
+        told[0].all
+    );
+}
+
 /// firewalld's nftables back end writes equal rules once.
 #[rstest]
 fn what_two_elements_make_is_nobodys(#[values("nftables", "iptables")] backend: &str) {

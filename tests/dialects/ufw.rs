@@ -105,6 +105,27 @@ fn a_rule_is_known_by_the_command_that_made_it() {
     assert_lines(&told, &lines.each_ref().map(String::as_str));
 }
 
+#[rstest]
+#[case::files("folder: etc", "etc/user.rules:5")]
+#[case::commands("commands: allow 80/tcp", "lab.yaml:2")]
+fn either_back_end_of_iptables_is_understood(
+    #[case] config: &str,
+    #[case] line: &str,
+    #[values("nft", "legacy")] backend: &str,
+) {
+    let told = Drill::new(&format!("ufw: {{ {config}, backend: {backend} }}"))
+        .file(
+            "etc/user.rules",
+            user_rules("", &["-A ufw-user-input -p tcp --dport 80 -j ACCEPT\n"]),
+        )
+        .test("{ from: client, to: firewall, service: tcp/80, family: ipv4, expect: accept }")
+        .test("{ from: client, to: firewall, service: tcp/81, family: ipv4, expect: drop }")
+        .told(&[]);
+    assert_lines(&told, &[line, "(ufw)/etc/default/ufw:3"]);
+    let legacy = told[0].all.contains("legacy ip");
+    assert_eq!(legacy, backend == "legacy", "{}", told[0].all);
+}
+
 #[test]
 fn commands_add_to_a_folder_and_its_rules_keep_their_lines() {
     let rules = "### RULES ###\n\n### tuple ### allow tcp 80 0.0.0.0/0 any 0.0.0.0/0 in\n\
@@ -115,6 +136,27 @@ fn commands_add_to_a_folder_and_its_rules_keep_their_lines() {
         .test("client -> firewall tcp/81: accept")
         .told(&[]);
     assert_lines(&told, &["etc/user.rules:8", "lab.yaml:2", "lab.yaml:2"]);
+}
+
+/// It could have put another rule in the place of ours.
+#[test]
+fn a_script_beside_the_rules_makes_every_line_unknown() {
+    let script =
+        "#!/bin/sh\niptables -R ufw-user-input 1 -p tcp --dport 80 -s 198.51.100.0/24 -j ACCEPT\n";
+    let drill = by_files(&["-A ufw-user-input -p tcp --dport 80 -j ACCEPT\n"], &[])
+        .file("etc/after.init", script)
+        .test("{ from: client, to: firewall, service: tcp/80, family: ipv4, expect: accept }");
+    assert_lines(&drill.told(&[]), &["etc/user.rules:5"]);
+    let path = drill.folder.path().join("etc/after.init");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, executable).expect("our file");
+    let told = drill.told(&[]);
+    assert!(told[0].all.contains("198.51.100.0/24"), "{}", told[0].all);
+    assert!(
+        told[0].line.is_none() && told[0].all.contains("after.init is run too"),
+        "{}",
+        told[0].all
+    );
 }
 
 #[rstest]

@@ -4,7 +4,11 @@
 //! makes: a rule belongs to an element if that is the only one of its file which makes these very words
 //! in this chain. firewalld writes equal rules once, so where two elements make them, it is said that both do.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{
     CONF, ETC, Prepared, STOCK,
@@ -42,10 +46,19 @@ const PREFIXES: [&str; 6] = [
 
 const SUFFIXES: [&str; 5] = ["pre", "log", "deny", "allow", "post"];
 
-const OWN: &str = "firewalld itself makes it, whatever its files say";
+const OWN: &str = "firewalld makes it by itself, for no element of its files";
 
 /// Where the rules of a listing were written.
 pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, _: &[String]) -> Origins {
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = prepared
+        .files
+        .iter()
+        .find(|staged| !seen.insert(&staged.file.path))
+    {
+        let shown = twice.shown.display();
+        return Origins::unknown(&format!("{shown} stands in for a file of firewalld's"));
+    }
     let mut read: Vec<(PathBuf, Arc<str>)> = Vec::new();
     let mut roots: Vec<(usize, &str, &str, Element)> = Vec::new();
     let mut conf = None;

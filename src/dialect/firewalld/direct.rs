@@ -1,12 +1,15 @@
 //! Direct rules: lines for iptables in `direct.xml`, which firewalld puts into the built-in chains, or with its
 //! iptables back end into chains called like `INPUT_direct`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::xml::Element;
 use crate::{
     dialect::{
-        iptables::{attribute::places, source},
+        iptables::{
+            attribute::{alike, places},
+            source,
+        },
         listing::ChainInfo,
         origin::{Files, Place},
         xtables::hook,
@@ -14,9 +17,16 @@ use crate::{
     verdict::Chain,
 };
 
+/// The most pairs of direct rules that are compared.
+const MAX_PAIRS: usize = 100_000;
+
 /// The tables that `direct.xml` adds to, by family and name.
 #[derive(Default)]
-pub(super) struct Direct(BTreeMap<(&'static str, String), source::Table>);
+pub(super) struct Direct {
+    tables: BTreeMap<(&'static str, String), source::Table>,
+    /// The priorities of their rules by their places.
+    priorities: BTreeMap<Place, i64>,
+}
 
 impl Direct {
     /// Reads the root of `direct.xml`; `place` says where an element stands.
@@ -32,6 +42,7 @@ impl Direct {
         for rule in rules {
             let chain = rule.attribute("chain").unwrap_or_default();
             let line = format!("-A {chain} {}", rule.text.trim());
+            direct.priorities.insert(place(rule), priority(&rule));
             direct.add(rule, rule.attribute("table"), &line, place(rule));
         }
         for passthrough in of("passthrough") {
@@ -55,7 +66,7 @@ impl Direct {
             _ => return,
         };
         let key = (family, table.unwrap_or("filter").to_owned());
-        self.0.entry(key).or_default().line(line, place);
+        self.tables.entry(key).or_default().line(line, place);
     }
 
     /// The places of the rules of a chain, or why they are not known; none for a chain without direct rules.
@@ -65,7 +76,7 @@ impl Direct {
         info: &ChainInfo,
         files: &Files,
     ) -> Option<Result<BTreeMap<u64, Place>, String>> {
-        let mut tables = self.0.iter();
+        let mut tables = self.tables.iter();
         let (_, table) =
             tables.find(|((family, name), _)| chain.family == *family && chain.table == *name)?;
         let of_builtin = chain.name.strip_suffix("_direct");
@@ -74,12 +85,38 @@ impl Direct {
         if let Some((place, why)) = table.doubt {
             return Some(Err(format!("{}: {why}", files.name(place))));
         }
-        Some(places(
-            table,
-            Some(written),
-            info,
-            (&BTreeMap::new(), true),
-            files,
-        ))
+        let places = places(table, Some(written), info, (&BTreeMap::new(), true), files);
+        Some(
+            places.and_then(|places| match self.is_ambiguous(table, written, info) {
+                true => Err(
+                    "firewalld does not fix the order of direct rules with one priority".to_owned(),
+                ),
+                false => Ok(places),
+            }),
+        )
+    }
+
+    /// Whether two rules of one priority could be each other: their order may change (firewalld.direct(5)).
+    fn is_ambiguous(&self, table: &source::Table, chain: &source::Chain, info: &ChainInfo) -> bool {
+        let chains: BTreeSet<&str> = table.chains.keys().map(String::as_str).collect();
+        let mut groups: BTreeMap<Option<&i64>, Vec<(usize, &str)>> = BTreeMap::new();
+        for (number, handle) in chain.order.iter().zip(&info.order) {
+            let priority = self.priorities.get(&table.rules[*number].place);
+            let listed = info.rules.get(handle).map_or("", |rule| rule.text.as_str());
+            groups.entry(priority).or_default().push((*number, listed));
+        }
+        let fits = |number: usize, listed: &str| alike(&table.rules[number], listed, &chains);
+        groups.values().any(|rules| {
+            let pairs = rules
+                .iter()
+                .enumerate()
+                .flat_map(|(index, one)| rules[index + 1..].iter().map(move |other| (one, other)));
+            pairs
+                .take(MAX_PAIRS + 1)
+                .enumerate()
+                .any(|(count, (one, other))| {
+                    count == MAX_PAIRS || fits(one.0, other.1) && fits(other.0, one.1)
+                })
+        })
     }
 }

@@ -170,7 +170,7 @@ pub(in crate::dialect) fn places(
 }
 
 /// Whether a rule may be listed like this: in the words of nft, or in those of iptables.
-fn alike(rule: &SourceRule, listed: &str, chains: &BTreeSet<&str>) -> bool {
+pub(in crate::dialect) fn alike(rule: &SourceRule, listed: &str, chains: &BTreeSet<&str>) -> bool {
     let of_iptables = words(listed);
     let iptables = target(&of_iptables).is_some() || listed.starts_with('-') || listed.is_empty();
     // Names and numbers that both write as they are.

@@ -5,7 +5,7 @@
 //! as many rules as listed, and each pair must look alike. Otherwise the rules of the chain are unknown.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -41,6 +41,9 @@ struct Texts {
 
 /// Where the rules of a listing were written.
 pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, left: &[String]) -> Origins {
+    if let Some(why) = doubt(prepared) {
+        return Origins::unknown(&why);
+    }
     let mut texts = Texts::default();
     let staged = |path: &Path| -> Option<(PathBuf, Arc<str>)> {
         let staged = find(&prepared.files, path)?;
@@ -144,6 +147,26 @@ pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, left: &[String]) -
         }
     }
     Origins::new(files, tables)
+}
+
+/// What ufw runs or reads beside the files that are followed here.
+fn doubt(prepared: &Prepared) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    for staged in &prepared.files {
+        let path = staged.file.path.as_path();
+        let is_script = ["before.init", "after.init"]
+            .iter()
+            .any(|name| path == Path::new(ETC).join(name));
+        if is_script && staged.file.mode & 0o111 != 0 {
+            let script = staged.shown.display();
+            return Some(format!("{script} is run too, and may have changed it"));
+        }
+        if !seen.insert(path) || path.starts_with("/lib/ufw") || path.starts_with("/usr/lib/ufw") {
+            let shown = staged.shown.display();
+            return Some(format!("{shown} stands in for a file of ufw's"));
+        }
+    }
+    None
 }
 
 impl Texts {

@@ -36,6 +36,13 @@ pub static DIALECT: Dialect = Dialect {
             need: Need::Any,
             doc: "What is typed behind `ufw`, in order: `allow 22/tcp`. Run on top of the folder if there is one.",
         },
+        Slot {
+            name: "backend",
+            what: "back end",
+            kind: Kind::Word(&["nft", "legacy"]),
+            need: Need::Optional,
+            doc: "Which iptables ufw runs: `nft` or `legacy`; the one that this machine's alternatives name when not given.",
+        },
     ],
     programs: &[(INIT, "ufw")],
     prepare,
@@ -56,6 +63,9 @@ const CONF: &str = "/etc/ufw/ufw.conf";
 
 /// The application profiles, which other packages bring: those of this machine unless the folder has some.
 const PROFILES: &str = "/etc/ufw/applications.d";
+
+/// Which iptables runs, on Debian (update-alternatives(1)).
+const ALTERNATIVES: &str = "/etc/alternatives";
 
 /// The files of rules by what stands before `.rules`, for IPv4, in the order of their loading.
 const RULES: [&str; 3] = ["before", "after", "user"];
@@ -122,14 +132,14 @@ fn prepare(config: &Config, files: &[Mapped]) -> Result<Prepared, PrepareError> 
         config: config.clone(),
         files: stage.files,
         replaced: [vec![ETC.into()], folders(files)].concat(),
-        writable: vec!["/etc/default".into()],
+        writable: vec!["/etc/default".into(), ALTERNATIVES.into()],
         several_ids: false,
         compiled: match lines.is_empty() {
             true => Vec::new(),
             false => commands::LEAVES.map(PathBuf::from).to_vec(),
         },
         folder: "/".into(),
-        load: load(lines),
+        load: load(lines, config.word("backend")),
     })
 }
 
@@ -137,20 +147,28 @@ fn find<'a>(files: &'a [Staged], path: &Path) -> Option<&'a Staged> {
     files.iter().find(|staged| staged.file.path == path)
 }
 
-fn load(lines: &[String]) -> Vec<Command> {
+fn load(lines: &[String], backend: Option<&str>) -> Vec<Command> {
     let command = |argv: Vec<String>| Command {
         argv,
         cwd: "/".into(),
         env: Vec::new(),
     };
     let start = command(vec![INIT.to_owned(), "start".to_owned()]);
+    // ufw runs what `/usr/sbin/iptables` and its like lead to.
+    let choose = backend.map(|backend| {
+        let link = "for name in iptables ip6tables iptables-restore ip6tables-restore; do\n    \
+                    ln -sf \"/usr/sbin/${name%-restore}-$1${name#ip*tables}\" \"/etc/alternatives/$name\"\n\
+                    done";
+        command(["sh", "-c", link, "alternatives", backend].map(str::to_owned).to_vec())
+    });
     if lines.is_empty() {
-        return vec![start];
+        return choose.into_iter().chain([start]).collect();
     }
     // First, quietly and in vain: so that it is a missing program where ufw is not installed.
     let is_there = command(["start", "quiet"].map(str::to_owned).to_vec());
     let is_there = command([vec![INIT.to_owned()], is_there.argv].concat());
-    let mut load = vec![is_there, command(commands::argv(0, ""))];
+    let mut load: Vec<Command> = choose.into_iter().collect();
+    load.extend([is_there, command(commands::argv(0, ""))]);
     let numbered = (1..).zip(lines);
     load.extend(numbered.map(|(number, line)| command(commands::argv(number, line))));
     let enable = ["sed", "-i", "s/^ENABLED=.*/ENABLED=yes/", CONF];
