@@ -95,11 +95,16 @@ pub fn standard(release: &str) -> String {
 
 /// An image with nothing in it.
 pub fn empty() -> String {
+    let name = "firedrill/test-empty:1";
+    let mut inspect = Command::new("docker");
+    inspect.args(["image", "inspect", name]);
+    if end_within(PATIENCE, inspect).code == Some(0) {
+        return name.to_owned();
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let archive = folder.path().join("empty.tar");
     // Two blocks of zeroes are the end of an archive, and all of this one.
     fs::write(&archive, [0; 1024]).expect("a file");
-    let name = "firedrill/test-empty:1";
     let change = format!("LABEL {LABEL}=1");
     docker(&[
         "import",

@@ -225,7 +225,7 @@ impl Docker {
     ///
     /// # Errors
     ///
-    /// [`DockerError::Engine`] if it is in use, or not there.
+    /// [`DockerError::Engine`] if it is in use.
     pub async fn remove_image(&self, name: &str) -> Result<(), DockerError> {
         if let Some(id) = self.identity(name).await? {
             let id = id.strip_prefix("sha256:").unwrap_or(&id);
@@ -237,10 +237,17 @@ impl Docker {
     async fn remove_image_only(&self, name: &str) -> Result<(), DockerError> {
         let options = RemoveImageOptionsBuilder::new().build();
         let client = &self.engine.client;
-        let removed = client.remove_image(name, Some(options), None).await;
-        removed
-            .map(drop)
-            .map_err(|error| DockerError::engine(format!("remove the image {name}"), &error))
+        match client.remove_image(name, Some(options), None).await {
+            // It went with another.
+            Ok(_)
+            | Err(EngineError::DockerResponseServerError {
+                status_code: 404, ..
+            }) => Ok(()),
+            Err(error) => Err(DockerError::engine(
+                format!("remove the image {name}"),
+                &error,
+            )),
+        }
     }
 
     /// Removes what builds that did not end left behind; how many images.
