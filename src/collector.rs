@@ -14,7 +14,7 @@ use crate::{
     dialect::{Loadable, listing::Ruleset},
     event::{ScenarioError, StepRecord},
     judge::{self, Judged, Setting},
-    memory::Memory,
+    memory::{Memory, Written},
     plan::{Place, Planned},
     runner::{lab_error, load_failed},
     scenario::{Action, Case, Scenario, Send},
@@ -42,8 +42,8 @@ pub(crate) struct Collector<'a> {
     pub(crate) output: String,
     /// All records, if they are kept.
     pub(crate) records: Vec<Record>,
-    /// The cases that met a rule with a memory.
-    remembered: BTreeSet<usize>,
+    /// The cases that met what others left in the memory of a rule.
+    spoilt: BTreeSet<usize>,
 }
 
 /// A loaded ruleset, and what was found of it so far.
@@ -51,6 +51,9 @@ struct Sitting {
     loaded: Loaded,
     ruleset: Ruleset,
     memory: Memory,
+    written: Written,
+    /// The case of the last evidence.
+    case: Option<usize>,
     /// As it was after loading.
     listing: Listing,
     /// As it was listed last, with counters and sets if somebody asks for them.
@@ -89,26 +92,14 @@ impl<'a> Collector<'a> {
             kernel: None,
             output: String::new(),
             records: Vec::new(),
-            remembered: BTreeSet::new(),
+            spoilt: BTreeSet::new(),
         }
     }
 
-    /// The cases, by position, whose packets may have met what earlier cases left in the memory of a
+    /// The cases, by position, whose verdicts may depend on what earlier cases left in the memory of a
     /// rule; in ascending order.
     pub(crate) fn spoilt(&self) -> Vec<usize> {
-        let Task::Drill(conversations) = &self.planned.plan.task else {
-            return Vec::new();
-        };
-        // Those that share a lab come first in the plan, and the first of them found it untouched.
-        let mut shared: Vec<usize> = Vec::new();
-        for (conversation, position) in conversations.iter().zip(&self.planned.order) {
-            if !conversation.isolated && self.remembered.contains(position) {
-                shared.push(*position);
-            }
-        }
-        let mut spoilt = shared.split_off(shared.len().min(1));
-        spoilt.sort_unstable();
-        spoilt
+        self.spoilt.iter().copied().collect()
     }
 
     /// Reads an agent's records to their end.
@@ -201,6 +192,8 @@ impl<'a> Collector<'a> {
             loaded,
             ruleset,
             memory,
+            written: Written::default(),
+            case: None,
             latest: listing.listing.clone(),
             listing,
             steps: Vec::new(),
@@ -233,11 +226,16 @@ impl<'a> Collector<'a> {
         let judged = judge::judge(self.scenario, send, planned, &evidence, setting);
         sitting.steps.push((case, step));
         let sent = judge::as_sent(planned, &evidence);
+        if sitting.case != Some(case) {
+            sitting.case = Some(case);
+            sitting.written.next_case();
+        }
+        let (ruleset, written) = (&sitting.ruleset, &mut sitting.written);
         if sitting
             .memory
-            .was_met(&sitting.ruleset, &evidence.trace, &sent.packet)
+            .depends(ruleset, &evidence.trace, &sent.packet, written)
         {
-            self.remembered.insert(case);
+            self.spoilt.insert(case);
         }
         let found = self.found.entry((case, step)).or_insert_with(|| Found {
             packet: describe::probe(self.scenario, &sent),

@@ -2,11 +2,18 @@
 //! connections, sets that rules fill.
 //!
 //! A test is about a packet that meets a freshly loaded firewall. Probes share a lab all the same, because
-//! most rules remember nothing but connections, and every probe has one of its own. Which probes met
-//! another memory is seen afterwards, and those are sent once more, each in a fresh lab. In doubt a rule
-//! counts as one that remembers: that costs time and never a verdict.
+//! most rules remember nothing but connections, and every probe has one of its own. Which cases read what
+//! an earlier case wrote into another memory is seen afterwards, and those are held once more, each in a
+//! fresh lab. In doubt a rule counts as one that remembers: that costs time and never a verdict.
+//!
+//! What is written is mostly seen: a limit that a packet used up a part of has matched, and so has a rule
+//! that adds to a set. A limit that matches again is as good as new. Where a rule writes without a trace
+//! (`ct count`, `limit rate over`, `numgen`), trying it is enough.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use firedrill_harness::{
     packet::{Packet, Seen, protocol},
@@ -37,10 +44,72 @@ const WORDS: [&str; 14] = [
     "set",
 ];
 
+/// Of these, those that write only where they match (unless something is to be *over* them).
+const SEEN_WRITING: [&str; 2] = ["limit", "quota"];
+
+/// Something that remembers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Cell {
+    /// A rule's own limit or quota.
+    Rule(Chain, u64),
+    /// A named set, map, limit or quota.
+    Named(String),
+}
+
+/// What a rule has to do with memory.
+#[derive(Debug, Clone, Default)]
+struct Memories {
+    /// What its verdict depends on.
+    reads: Vec<Read>,
+    /// What it writes where it matches.
+    writes: Vec<Cell>,
+    /// What it writes where it is tried.
+    writes_unseen: Vec<Cell>,
+}
+
+/// How a verdict depends on a memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Read {
+    cell: Cell,
+    /// A match proves that it was as good as new.
+    proves: bool,
+    /// How often it may have been written without making a difference.
+    room: u32,
+}
+
+impl Read {
+    /// Any earlier packet makes a difference.
+    fn of(cell: Cell) -> Self {
+        Self {
+            cell,
+            proves: false,
+            room: 0,
+        }
+    }
+}
+
 /// The rules of a ruleset that remember something.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    rules: BTreeSet<(Chain, u64)>,
+    rules: BTreeMap<(Chain, u64), Memories>,
+}
+
+/// What has been written into a ruleset's memory by the cases of one lab.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// How often.
+    before: BTreeMap<Cell, u32>,
+    /// By the case that is under way, which may well depend on its own packets.
+    now: Vec<Cell>,
+}
+
+impl Written {
+    /// The next case begins.
+    pub fn next_case(&mut self) {
+        for cell in self.now.drain(..) {
+            *self.before.entry(cell).or_default() += 1;
+        }
+    }
 }
 
 impl Memory {
@@ -54,58 +123,188 @@ impl Memory {
                 .filter_map(|(chain, handle)| Some((chain, handle, ruleset.rule(chain, handle)?)))
         };
         let filled: BTreeSet<String> = rules().flat_map(|(_, _, text)| filled(text)).collect();
-        let remembering = rules().filter(|(_, _, text)| remembers(text, &filled).is_some());
+        let remembering = rules()
+            .filter(|(_, _, text)| decides(text) && remembers(text, &filled).is_some())
+            .map(|(chain, handle, text)| {
+                let own = Cell::Rule(chain.clone(), handle);
+                ((chain.clone(), handle), memories(text, &filled, &own))
+            });
         Self {
-            rules: remembering
-                .map(|(chain, handle, _)| (chain.clone(), handle))
-                .collect(),
+            rules: remembering.collect(),
         }
     }
 
-    /// Whether a probe, or an error that came back for it, may have met such a rule.
-    #[must_use]
-    pub fn was_met(&self, ruleset: &Ruleset, trace: &Trace, probe: &Packet) -> bool {
+    /// Whether what became of a probe, or of an error that came back for it, may depend on what earlier
+    /// cases have written. Notes what this one writes.
+    pub fn depends(
+        &self,
+        ruleset: &Ruleset,
+        trace: &Trace,
+        probe: &Packet,
+        written: &mut Written,
+    ) -> bool {
         if self.rules.is_empty() {
             return false;
         }
-        [Traced::Probe, Traced::Error].into_iter().any(|which| {
+        let mut depends = false;
+        for which in [Traced::Probe, Traced::Error] {
             let (_, runs) = path::runs(trace, probe, which);
-            runs.iter().any(|run| self.is_in(run, ruleset, probe))
-        })
+            for run in &runs {
+                for (rule, matched) in self.tried(run, ruleset, probe) {
+                    depends |= rule.reads.iter().any(|read| {
+                        let times = written.before.get(&read.cell).copied().unwrap_or(0);
+                        times > read.room && !(matched && read.proves)
+                    });
+                    if matched {
+                        written.now.extend(rule.writes.iter().cloned());
+                    }
+                    written.now.extend(rule.writes_unseen.iter().cloned());
+                }
+            }
+        }
+        depends
     }
 
-    fn is_in(&self, run: &Run<'_>, ruleset: &Ruleset, probe: &Packet) -> bool {
+    /// The rules with a memory that a packet may have come to, and whether they matched.
+    fn tried(&self, run: &Run<'_>, ruleset: &Ruleset, probe: &Packet) -> Vec<(&Memories, bool)> {
         let packet = run.events.first().and_then(|event| event.packet.as_ref());
         let seen = packet.and_then(|bytes| Seen::parse_traced(&bytes.0, probe.protocol()));
         let chains: BTreeSet<Chain> = run.events.iter().map(|event| path::chain(event)).collect();
-        chains.iter().any(|chain| {
+        let mut found = Vec::new();
+        for chain in chains {
             let of_chain = || {
                 run.events
                     .iter()
-                    .filter(|event| path::chain(event) == *chain)
+                    .filter(|event| path::chain(event) == chain)
             };
+            let matched: BTreeSet<u64> = of_chain().filter_map(|event| event.handle).collect();
             // The end of a chain has no rule: then all of them were tried.
             let whole =
                 of_chain().any(|event| event.handle.is_none() || event.kind != TraceKind::Rule);
-            let order = ruleset.chain(chain).map_or(&[][..], |info| &info.order);
-            let last = of_chain()
-                .filter_map(|event| {
-                    order
-                        .iter()
-                        .position(|handle| Some(*handle) == event.handle)
-                })
-                .max();
+            let order = ruleset.chain(&chain).map_or(&[][..], |info| &info.order);
+            let last = order.iter().rposition(|handle| matched.contains(handle));
             let tried = match last {
                 Some(last) if !whole => &order[..=last],
                 _ => order,
             };
-            tried.iter().any(|handle| {
-                let text = ruleset.rule(chain, *handle).unwrap_or_default();
-                self.rules.contains(&(chain.clone(), *handle))
-                    && !seen.as_ref().is_some_and(|seen| passes_by(text, seen))
-            })
-        })
+            for handle in tried {
+                let Some(rule) = self.rules.get(&(chain.clone(), *handle)) else {
+                    continue;
+                };
+                let text = ruleset.rule(&chain, *handle).unwrap_or_default();
+                if !seen.as_ref().is_some_and(|seen| passes_by(text, seen)) {
+                    found.push((rule, matched.contains(handle)));
+                }
+            }
+        }
+        found
     }
+}
+
+/// The words of a rule, also those between quotes.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || c == '"')
+        .filter(|word| !word.is_empty())
+}
+
+/// What a rule that remembers has to do with memory.
+fn memories(text: &str, filled: &BTreeSet<String>, own: &Cell) -> Memories {
+    let mut memories = Memories::default();
+    let words: Vec<&str> = words(text).collect();
+    for (index, word) in words.iter().enumerate() {
+        let next = words.get(index + 1).copied().unwrap_or_default();
+        match *word {
+            // `limit name "x"` and `quota name "x"` are shared.
+            "limit" | "quota" if next == "name" => {
+                let name = words.get(index + 2).copied().unwrap_or_default();
+                let cell = Cell::Named(name.to_owned());
+                memories.reads.push(Read::of(cell.clone()));
+                memories.writes_unseen.push(cell);
+            }
+            word if SEEN_WRITING.contains(&word) && !words.contains(&"over") => {
+                memories.reads.push(Read {
+                    cell: own.clone(),
+                    proves: true,
+                    room: room(&words, word),
+                });
+                memories.writes.push(own.clone());
+            }
+            word if word.starts_with('@') => {
+                let cell = Cell::Named(word[1..].trim_end_matches(',').to_owned());
+                memories.reads.push(Read::of(cell.clone()));
+                memories.writes.push(cell);
+            }
+            "--add-set" | "--del-set" => memories.writes.push(Cell::Named(next.to_owned())),
+            "--match-set" if filled.contains(next) => {
+                memories.reads.push(Read::of(Cell::Named(next.to_owned())));
+            }
+            word if WORDS.contains(&word) => {
+                memories.reads.push(Read::of(own.clone()));
+                memories.writes_unseen.push(own.clone());
+                // What cannot be named may be any set.
+                if matches!(word, "set" | "SET") && words[index.saturating_sub(1)] != "mark" {
+                    let cell = Cell::Named(String::new());
+                    memories.reads.push(Read::of(cell.clone()));
+                    memories.writes_unseen.push(cell);
+                }
+            }
+            _ => {}
+        }
+    }
+    memories
+}
+
+/// How many packets a full limit lets pass before another one may be refused. Limits of packets begin with
+/// their whole burst (`nft_limit_init`, net/netfilter/nft_limit.c; xt_limit likewise); those that say nothing
+/// have one of 5.
+fn room(words: &[&str], word: &str) -> u32 {
+    const USUAL: u32 = 5;
+    let behind = |name: &str| {
+        let at = words.iter().position(|word| *word == name)?;
+        words.get(at + 1)
+    };
+    let whole = match (behind("burst"), behind("--limit-burst")) {
+        _ if word != "limit" || words.iter().any(|word| word.contains("bytes/")) => None,
+        (Some(burst), _) | (None, Some(burst)) => burst.parse().ok(),
+        // What nft names only (`xt match "limit"`) may be anything.
+        (None, None) if words.contains(&"rate") || words.contains(&"--limit") => Some(USUAL),
+        (None, None) => None,
+    };
+    whole.unwrap_or(1_u32).saturating_sub(1)
+}
+
+/// Whether a rule does anything to a packet or to a memory; one that only logs and counts does not.
+fn decides(text: &str) -> bool {
+    const ACTS: [&str; 17] = [
+        "accept",
+        "drop",
+        "reject",
+        "jump",
+        "goto",
+        "return",
+        "queue",
+        "vmap",
+        "dnat",
+        "snat",
+        "masquerade",
+        "redirect",
+        "set",
+        "add",
+        "update",
+        "delete",
+        "synproxy",
+    ];
+    let mut words = words(text).peekable();
+    while let Some(word) = words.next() {
+        if ACTS.contains(&word) || word == "xt" && words.peek() == Some(&"target") {
+            return true;
+        }
+        // iptables: the target.
+        if matches!(word, "-j" | "-g") {
+            return !matches!(words.peek(), Some(&"LOG" | &"NFLOG"));
+        }
+    }
+    false
 }
 
 /// The sets that a rule fills or empties.
@@ -215,6 +414,62 @@ mod tests {
     fn a_rule_that_remembers_is_known_by_its_words(#[case] text: &str, #[case] remembering: bool) {
         let filled = BTreeSet::from(["blocked".to_owned()]);
         assert_eq!(remembers(text, &filled).is_some(), remembering, "{text}");
+    }
+
+    #[rstest]
+    #[case("limit rate 5/second accept", true)]
+    #[case("limit rate 5/second log prefix \"x\"", false)]
+    #[case("limit rate 5/second counter packets 0 bytes 0 jump slow", true)]
+    #[case("-p tcp -m limit --limit 3/min -j LOG", false)]
+    #[case("-p tcp -m limit --limit 3/min -j ufw-limit", true)]
+    #[case("xt match \"limit\" xt target \"LOG\"", true)]
+    fn a_rule_that_only_logs_decides_nothing(#[case] text: &str, #[case] acts: bool) {
+        assert_eq!(decides(text), acts, "{text}");
+    }
+
+    #[test]
+    fn a_limit_is_written_where_it_matches_and_a_count_where_it_is_tried() {
+        let chain = Chain {
+            family: "inet".to_owned(),
+            table: "t".to_owned(),
+            name: "c".to_owned(),
+        };
+        let own = Cell::Rule(chain, 7);
+        let of = |text: &str| memories(text, &BTreeSet::from(["s".to_owned()]), &own);
+        let limit = of("tcp dport 22 limit rate 5/second accept");
+        let read = |room| Read {
+            cell: own.clone(),
+            proves: true,
+            room,
+        };
+        assert_eq!(limit.reads, [read(4)]);
+        for (text, room) in [
+            ("limit rate 1/hour burst 1 packets accept", 0),
+            ("limit rate 9/second burst 20 packets accept", 19),
+            ("limit rate 10 kbytes/second burst 9 kbytes accept", 0),
+            ("-m limit --limit 3/min -j ACCEPT", 4),
+            ("-m limit --limit 3/min --limit-burst 7 -j ACCEPT", 6),
+            ("xt match \"limit\" accept", 0),
+            ("quota 100 bytes accept", 0),
+        ] {
+            assert_eq!(of(text).reads, [read(room)], "{text}");
+        }
+        assert_eq!(
+            (limit.writes, limit.writes_unseen),
+            (vec![own.clone()], vec![])
+        );
+        for text in [
+            "limit rate over 5/second drop",
+            "ct count over 3 drop",
+            "numgen inc mod 2 0 drop",
+        ] {
+            let hidden = of(text);
+            assert_eq!(hidden.reads, [Read::of(own.clone())], "{text}");
+            assert_eq!(hidden.writes_unseen, std::slice::from_ref(&own), "{text}");
+        }
+        let set = Cell::Named("s".to_owned());
+        assert_eq!(of("ip saddr @s drop").reads, [Read::of(set.clone())]);
+        assert!(of("add @s { ip saddr }").writes.contains(&set));
     }
 
     #[rstest]

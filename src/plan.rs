@@ -34,8 +34,6 @@ pub struct Planned {
     pub plan: Plan,
     /// What [`Probe::id`] and `Reload::id` stand for.
     pub places: Vec<Place>,
-    /// The case of each conversation, as its position in the cases that were planned.
-    pub order: Vec<usize>,
 }
 
 /// What a probe of a plan is for.
@@ -81,7 +79,6 @@ pub fn plan(
     Planned {
         plan,
         places: planner.places,
-        order,
     }
 }
 
@@ -89,9 +86,11 @@ pub fn plan(
 /// it, or that look at what it remembers.
 fn isolated(cases: &[&Case], alone: bool) -> Vec<bool> {
     let mut ports = HashSet::new();
+    let logs = |send: &Send| send.expect.also.log.is_some();
     let by_itself = |case: &Case| {
         case.steps.iter().any(|step| match &step.action {
-            Action::Send(send) => send.repeat.is_some(),
+            // What is logged may be limited by a rule that does nothing else.
+            Action::Send(send) => send.repeat.is_some() || logs(send),
             Action::Wait(_) | Action::Reload(_) => true,
         }) || !watch(case).is_nothing()
     };
@@ -173,8 +172,18 @@ impl Planner<'_> {
                             None => id,
                         };
                         let pause_us = if nth == 0 { 0 } else { pause };
+                        // Each packet of a series opens a connection of its own; numbered from the other end.
+                        let alone = wire::Connection {
+                            number: u32::MAX - id,
+                            direction: Direction::Original,
+                        };
                         let probe = self.probe(send, id, opener);
-                        steps.push(PlannedStep::Probe(Box::new(Probe { pause_us, ..probe })));
+                        let connection = probe.connection.or(send.repeat.map(|_| alone));
+                        steps.push(PlannedStep::Probe(Box::new(Probe {
+                            pause_us,
+                            connection,
+                            ..probe
+                        })));
                     }
                 }
                 Action::Wait(time) => {
