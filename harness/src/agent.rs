@@ -136,6 +136,7 @@ fn run(
             world: &world,
             records,
             started,
+            leaving: Vec::new(),
         }
         .hold(conversations, lab),
     }

@@ -1,7 +1,7 @@
 //! Holds the conversations of a plan: in one lab where they may share it, in a fresh one each where
 //! they may not.
 
-use std::time::Instant;
+use std::{thread::JoinHandle, time::Instant};
 
 use crate::{
     agent::Records,
@@ -26,6 +26,8 @@ pub(crate) struct Drill<'a> {
     pub(crate) world: &'a NetNs,
     pub(crate) records: &'a mut Records,
     pub(crate) started: Instant,
+    /// Probers that are letting their sockets go.
+    pub(crate) leaving: Vec<JoinHandle<()>>,
 }
 
 /// A lab with a candidate in it.
@@ -74,6 +76,12 @@ impl Drill<'_> {
         self.records.send(&Record::Done {
             elapsed_us: micros(self.started),
         });
+        // The launcher has its answer before the sockets close.
+        self.records.flush();
+        for leaving in self.leaving {
+            // A thread that only closes does not panic.
+            let _ = leaving.join();
+        }
         Ok(())
     }
 
@@ -103,7 +111,7 @@ impl Drill<'_> {
         let blind = self.plan.blind;
         let mut prober = Prober::open(&lab, self.world, &probes, Senses::default(), blind)?;
         let controls = prober.control(&probes)?;
-        prober.leave();
+        prober.stay();
         Ok(controls.into_iter())
     }
 
@@ -219,7 +227,7 @@ impl Drill<'_> {
             }
         }
         self.seal(&lab, &mut nft, &listing)?;
-        prober.leave();
+        self.leaving.push(prober.leave());
         Ok(true)
     }
 

@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     io,
     os::fd::AsFd,
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -269,8 +269,8 @@ impl<'a> Prober<'a> {
     }
 
     /// Lets the sockets go. Closing a packet socket waits for an RCU grace period, milliseconds each,
-    /// so a thread of its own does it.
-    pub(crate) fn leave(self) {
+    /// so a thread of its own does it; whoever ends must wait for it.
+    pub(crate) fn leave(self) -> JoinHandle<()> {
         let Self {
             wires,
             barriers,
@@ -280,7 +280,12 @@ impl<'a> Prober<'a> {
             senses,
             ..
         } = self;
-        thread::spawn(move || drop((wires, barriers, inputs, outputs, routes, senses)));
+        thread::spawn(move || drop((wires, barriers, inputs, outputs, routes, senses)))
+    }
+
+    /// As [`Prober::leave`], at the end of the agent: the sockets end with the process.
+    pub(crate) fn stay(self) {
+        std::mem::forget(self);
     }
 
     /// Sends all probes in windows, and says of each whether and where it came out.

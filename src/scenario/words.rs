@@ -416,6 +416,13 @@ pub(super) fn suggest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) 
         near if near.len() <= 3 => return Some(format!("did you mean {}?", list(near, "or"))),
         _ => {}
     }
+    // The beginning of a longer word.
+    let longer = known
+        .iter()
+        .find(|known| word.len() > 2 && known.starts_with(word));
+    if let Some(longer) = longer {
+        return Some(did_you_mean(longer));
+    }
     match known.as_slice() {
         [] => None,
         [only] => Some(format!("the only one is {}", quote(only))),

@@ -93,6 +93,13 @@ pub fn standard(release: &str) -> String {
     good(end_within(PATIENCE, command)).trim().to_owned()
 }
 
+/// The image of a folder upon the base of a release.
+pub fn built(folder: &str, release: &str) -> String {
+    let mut command = firedrill();
+    command.args(["images", "build", folder, "--base", &base(release)]);
+    good(end_within(PATIENCE, command)).trim().to_owned()
+}
+
 /// An image with nothing in it.
 pub fn empty() -> String {
     let name = "firedrill/test-empty:1";

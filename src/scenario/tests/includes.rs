@@ -131,7 +131,7 @@ fn problems_of_a_part_are_shown_in_the_part() {
     8 |   forward: false
       |   ^^^^^^^ the firewall has no such key
       |
-    help: known are [dialects], `layers`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
+    help: did you mean `forwarding`?
 
     error: `10.0.0.500` is not an IP address
       --> _topology.yaml:12:32
