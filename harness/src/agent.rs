@@ -3,7 +3,7 @@
 //!
 //! It is this very program, started again with [`ARGUMENT`]: whoever embeds the harness calls
 //! [`run_if_asked`] first thing in `main`. On the machine itself it serves one plan; in a container
-//! (see [`crate::container`]) one after the other.
+//! (`container.rs`) one after the other.
 
 use std::{
     fs::{self, File},

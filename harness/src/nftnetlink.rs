@@ -229,7 +229,7 @@ pub const STATES: [(&str, u32); 5] = [
     ("untracked", 64),
 ];
 
-/// How the chains of [`STATES`] begin, before the state.
+/// How the chains begin that show the state of a connection, before the state.
 pub const STATE_CHAIN: &str = "state-";
 
 /// Behind connection tracking (`NF_IP_PRI_CONNTRACK`, linux/netfilter_ipv4.h).
