@@ -142,6 +142,28 @@ fn a_stranger_does_not_get_into_a_connection_but_a_forger_does() {
     assert_eq!(report.firedrill(&["check", "."]).code, Some(2));
 }
 
+/// Connection tracking knows a connection by its addresses and ports: who forges them is inside it, and who only
+/// knows its ports is not.
+#[test]
+fn who_forges_the_addresses_of_a_connection_is_inside_it() {
+    let slips_in = |packet: &str, expect: &str| {
+        format!(
+            "{{ name: \"as {packet}\", family: ipv4, steps: [ visitor -> server tcp/443 connect: accept, \
+             {{ from: stranger, to: server, inside: true, packet: {{ {packet} tcp: {{ dport: 443, flags: [ack] }} }}, expect: {expect} }} ] }}"
+        )
+    };
+    let forged = slips_in(
+        "ipv4: { source: 192.0.2.7 },",
+        "{ accept: { by: answers, state: established } }",
+    );
+    let own = slips_in("", "{ drop: { by: policy, state: new } }");
+    let candidate = stateful("ip saddr 192.0.2.7 tcp dport 443 tcp flags syn accept");
+    let lab = Lab::new(&candidate)
+        .host("visitor: { behind: eth0, address: 192.0.2.7 }")
+        .host("stranger: { behind: eth0, address: 198.51.100.66 }");
+    passes(&lab.test(&forged).test(&own));
+}
+
 #[rstest]
 #[case::new("server -> client tcp/443 syn", "new", "established")]
 #[case::established("reply syn-ack", "established", "new")]

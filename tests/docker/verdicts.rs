@@ -30,7 +30,7 @@ fn told(report: &Report) -> BTreeMap<String, String> {
     told.collect()
 }
 
-/// The shipped scenarios by the image that has their programs. There is none for ferm, Shorewall and foomuuri.
+/// The shipped scenarios by the image that has their programs.
 const NFTABLES: [&str; 5] = [
     "scenarios/bastion",
     "scenarios/gateway",
@@ -51,11 +51,19 @@ const UFW: [&str; 2] = [
 ];
 const FIREWALLD: [&str; 2] = ["scenarios/firewalld", "scenarios/equivalent/firewalld.yaml"];
 
+const FERM: [&str; 2] = ["scenarios/ferm", "scenarios/equivalent/ferm.yaml"];
+const SHOREWALL: [&str; 2] = ["scenarios/shorewall", "scenarios/equivalent/shorewall.yaml"];
+const FOOMUURI: [&str; 2] = ["scenarios/foomuuri", "scenarios/equivalent/foomuuri.yaml"];
+
 #[rstest]
 #[case::nftables("containers/nftables", &NFTABLES, &RELEASES)]
 #[case::iptables("containers/iptables", &IPTABLES, &RELEASES[..1])]
 #[case::ufw("containers/ufw", &UFW, &RELEASES[..1])]
 #[case::firewalld("containers/firewalld", &FIREWALLD, &RELEASES[..1])]
+#[case::ferm("containers/ferm", &FERM, &RELEASES[..1])]
+#[case::shorewall("containers/shorewall", &SHOREWALL, &RELEASES[..1])]
+// Debian has it from version 13 on.
+#[case::foomuuri("containers/foomuuri", &FOOMUURI, &RELEASES[1..])]
 fn shipped_scenarios_have_the_same_verdicts_on_this_machine_and_in_containers(
     #[case] folder: &str,
     #[case] scenarios: &[&str],
