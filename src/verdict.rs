@@ -190,6 +190,8 @@ pub enum Inconclusive {
         /// How long it was to take.
         within_us: u64,
     },
+    /// Something came back that nobody can read: its first bytes, in hexadecimal.
+    Unreadable(String),
     /// The run ended before the probe was sent.
     Cut(String),
 }
@@ -429,6 +431,9 @@ impl fmt::Display for Inconclusive {
                 took_us / 1000,
                 within_us / 1000
             ),
+            Self::Unreadable(bytes) => {
+                write!(f, "a packet was seen that is none that can be read: {bytes}")
+            }
             Self::Cut(why) => f.write_str(why),
         }
     }

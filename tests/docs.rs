@@ -522,6 +522,7 @@ fn every_reason_of_a_verdict_is_documented() {
         Inconclusive::AnswerMissing,
         Inconclusive::HandedOver("a queue"),
         Inconclusive::HandedOver("another part of the kernel"),
+        Inconclusive::Unreadable(other("…")),
         Inconclusive::Late {
             took_us: 1_400_000,
             within_us: 1_000_000,
@@ -543,6 +544,7 @@ fn every_reason_of_a_verdict_is_documented() {
             | Inconclusive::AnswerMissing
             | Inconclusive::HandedOver(_)
             | Inconclusive::Late { .. }
+            | Inconclusive::Unreadable(_)
             | Inconclusive::Cut(_) => {}
         }
         assert!(guide.contains(&format!("| `{reason}` |")), "{reason}");

@@ -124,6 +124,12 @@ fn every_class_of_verdict_is_recorded() {
 #[case::the_trace_is_empty(|evidence: &mut Evidence| evidence.trace.events.clear())]
 #[case::the_trace_lost_events(|evidence: &mut Evidence| evidence.trace.lost = true)]
 #[case::the_barrier_is_lost(|evidence: &mut Evidence| evidence.observed.barrier = false)]
+#[case::something_unreadable_came_back(|evidence: &mut Evidence| {
+    evidence.observed.seen.push(firedrill_harness::protocol::Sighting {
+        place: firedrill_harness::protocol::Place::Wire(0),
+        packet: firedrill_harness::protocol::Bytes(vec![0x45, 0, 0]),
+    });
+})]
 #[case::it_was_not_sent(|evidence: &mut Evidence| {
     evidence.send_error = Some(firedrill_harness::protocol::SendError {
         code: 101,

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use firedrill_harness::{
     packet::{self, Relation, Seen, relate, relate_bytes},
     protocol::{
-        Control, Evidence, LabSpec, Loaded, Observed, Origin, Place, Probe, Reloaded, Sighting,
+        Control, Evidence, LabSpec, Loaded, Observed, Origin, Place, Probe, Reloaded, Sighting, hex,
     },
 };
 
@@ -261,6 +261,9 @@ pub fn verdict(
     if evidence.trace.lost {
         return unproven(Inconclusive::TraceLost);
     }
+    if let Some(bytes) = unreadable(probe, &evidence.observed) {
+        return unproven(Inconclusive::Unreadable(bytes));
+    }
     let (entered, runs) = path::runs(&evidence.trace, &probe.packet, Traced::Probe);
     let kernel = kernel_reason(evidence.kernel.as_ref(), probe, setting.lab);
     let dropped_by_kernel = |reason| (Verdict::Drop, Some(Decider::Kernel(reason)));
@@ -319,6 +322,22 @@ pub fn verdict(
             None => unproven(Inconclusive::Vanished),
         },
     }
+}
+
+/// What was seen and cannot be read, if anything; it may well be an answer. In hexadecimal, its start.
+fn unreadable(probe: &Probe, observed: &Observed) -> Option<String> {
+    const SHOWN: usize = 64;
+    /// How ARP messages for Ethernet and IPv4 begin (RFC 826), which the firewall may well send.
+    const ARP: [u8; 6] = [0, 1, 8, 0, 6, 4];
+    let strange = |sighting: &&Sighting| {
+        let bytes = &sighting.packet.0;
+        !bytes.starts_with(&ARP)
+            && Seen::parse(bytes).is_none()
+            && relate_bytes(&probe.packet, bytes) != Relation::Itself
+    };
+    let found = observed.seen.iter().find(strange)?;
+    let bytes = &found.packet.0;
+    Some(hex(&bytes[..bytes.len().min(SHOWN)]))
 }
 
 /// Whether the probe would have come out without the candidate, or was going to be stopped by the
