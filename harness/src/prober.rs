@@ -27,7 +27,7 @@ use crate::{
     netlog::LogSocket,
     netns::NetNs,
     nftnetlink::{NftSocket, TRACE_TABLE, TraceSocket},
-    packet::{Relation, VlanTag, pieces, protocol, relate_bytes},
+    packet::{Relation, VlanTag, pieces, protocol, relate_bytes, relate_traced},
     protocol::{
         Blind, Broken, Bytes, Control, Evidence, KernelAnswer, Observed, Origin, Place, Probe,
         Reloaded, SendError, Sighting, Trace, TraceEvent, TraceVerdict, micros,
@@ -569,11 +569,20 @@ fn vanished(probe: &Probe, evidence: &Evidence) -> bool {
             .seen
             .iter()
             .any(|sighting| is_itself(probe, sighting))
-        && !evidence
-            .trace
-            .events
-            .iter()
-            .any(|event| event.verdict == TraceVerdict::Drop)
+        && !dropped(probe, &evidence.trace)
+}
+
+/// Whether a chain dropped the probe. What the firewall itself happened to send beside it, a report of its
+/// multicast groups (RFC 3810) say, is traced too, and may be dropped.
+fn dropped(probe: &Probe, trace: &Trace) -> bool {
+    let somebody_elses = |id: u32| {
+        let same = trace.events.iter().filter(|event| event.id == id);
+        let mut packets = same.filter_map(|event| event.packet.as_ref()).peekable();
+        packets.peek().is_some()
+            && packets.all(|it| relate_traced(&probe.packet, &it.0) == Relation::Unrelated)
+    };
+    let mut events = trace.events.iter();
+    events.any(|event| event.verdict == TraceVerdict::Drop && !somebody_elses(event.id))
 }
 
 /// A packet on the wire of a device: on that of its VLAN, if it has the tags of one. What has tags that no
@@ -612,4 +621,51 @@ fn behind_arp_hook(trace: &Trace) -> impl Iterator<Item = Sighting> {
     let events = trace.events.iter().filter(ours);
     let packets = events.filter_map(|event| event.packet.as_ref());
     packets.map(|packet| sighting(Place::Input, packet.0.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Recorded where forwarding was off: the kernel dropped the probe, and the firewall's own report of
+    /// its multicast groups met a policy meanwhile.
+    #[test]
+    fn what_a_chain_drops_beside_a_probe_is_not_the_probe() {
+        let probe: Probe = serde_json::from_str(
+            r#"{"id": 0, "from": {"wire": 0}, "packet": {"source": "198.51.100.7",
+                "destination": "10.0.0.5", "ttl": 64, "cookie": 4244635649,
+                "transport": {"tcp": {"sport": 32768, "dport": 80, "flags": 2}}}}"#,
+        )
+        .expect("a probe");
+        let event = |id: u32, verdict: &str, packet: &str| -> TraceEvent {
+            serde_json::from_str(&format!(
+                r#"{{"id": {id}, "family": "inet", "table": "t", "chain": "output",
+                    "kind": "policy", "verdict": "{verdict}", "packet": "hex:{packet}"}}"#
+            ))
+            .expect("an event")
+        };
+        let itself =
+            "4500002c000140004006068cc63364070a00000580000050fd000001000000006002faf0ec930000";
+        let report = "6000000000380001fe8000000000000000fd00fffe010000ff02000000000000000000000000\
+                      00168f006eef0000000204000000ff02000000000000";
+        let with = |second: &TraceEvent| {
+            let events = vec![event(1, "accept", itself), second.clone()];
+            let lost = false;
+            dropped(&probe, &Trace { lost, events })
+        };
+        assert!(!with(&event(2, "drop", report)));
+        assert!(!with(&event(2, "accept", itself)));
+        assert!(with(&event(2, "drop", itself)));
+        // Nobody knows whose packet that was: then it may have been the probe.
+        let unknown = TraceEvent {
+            packet: None,
+            ..event(2, "drop", report)
+        };
+        assert!(with(&unknown));
+        let known = TraceEvent {
+            packet: None,
+            ..event(1, "drop", itself)
+        };
+        assert!(with(&known));
+    }
 }
