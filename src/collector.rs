@@ -4,21 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_harness::{
     launcher::{LaunchError, Session},
+    packet::protocol,
     protocol::{
-        Conversation, Evidence, Listing, Loaded, Plan, Probe, Record, Reloaded, Step, Task,
+        Conversation, Evidence, Listing, Loaded, Plan, Probe, Record, Reloaded, Step, Swept, Task,
     },
 };
 
 use crate::{
     describe,
     dialect::{Loadable, listing::Ruleset},
-    event::{ScenarioError, StepRecord},
-    judge::{self, Judged, Setting},
+    event::{ScenarioError, StepRecord, SweepRecord},
+    judge::{self, Judged, Setting, sweep},
     memory::{Memory, Written},
-    plan::{Place, Planned},
+    pace::Pace,
+    plan::{self, Part, Place, Planned},
     runner::{lab_error, load_failed},
-    scenario::{Action, Case, Scenario, Send},
-    verdict::{Inconclusive, Judgement},
+    scenario::{Action, Case, Over, Party, Scenario, Send, Sweep, ranges_text},
+    verdict::{Chain, Inconclusive, Judgement},
 };
 
 /// Collects the records of one agent.
@@ -36,6 +38,9 @@ pub(crate) struct Collector<'a> {
     sitting: Option<Sitting>,
     loaded: Option<Loaded>,
     found: BTreeMap<(usize, usize), Found>,
+    swept: Sweeps,
+    /// Which numbers of the plan have been told of.
+    told: Vec<bool>,
     /// Kernel release, if it came so far.
     pub(crate) kernel: Option<String>,
     /// What the candidate's programs printed.
@@ -59,6 +64,22 @@ struct Sitting {
     /// As it was listed last, with counters and sets if somebody asks for them.
     latest: String,
     steps: Vec<(usize, usize)>,
+}
+
+/// What was found of sweeps, by case and step.
+pub(crate) type Sweeps = BTreeMap<(usize, usize), FoundSweep>;
+
+/// What was found of a step that sweeps.
+#[derive(Default)]
+pub(crate) struct FoundSweep {
+    found: sweep::Found,
+    /// What rules that remember make necessary.
+    pace: Pace,
+    /// In how many labs beyond the shared one.
+    labs: usize,
+    duration_us: u64,
+    /// Whether the rules changed meanwhile.
+    void: bool,
 }
 
 /// What was found of a step.
@@ -89,6 +110,8 @@ impl<'a> Collector<'a> {
             sitting: None,
             loaded: None,
             found: BTreeMap::new(),
+            swept: BTreeMap::new(),
+            told: vec![false; planned.places.len()],
             kernel: None,
             output: String::new(),
             records: Vec::new(),
@@ -121,13 +144,14 @@ impl<'a> Collector<'a> {
                 }
                 Record::Ruleset(listing) => self.sit_down(listing)?,
                 Record::Evidence(evidence) => self.evidence(*evidence)?,
+                Record::Swept(swept) => self.swept(swept)?,
                 Record::Reloaded(reloaded) => self.reloaded(&reloaded)?,
                 Record::Sealed {
                     generation,
                     legacy_changed,
                 } => self.seal(generation, legacy_changed)?,
                 Record::Done { .. } => {
-                    let all = self.found.len() == self.expected_steps();
+                    let all = self.told.iter().all(|told| *told);
                     return if all { Ok(()) } else { Err(out_of_order()) };
                 }
                 Record::LoadFailed(failure) => {
@@ -145,20 +169,111 @@ impl<'a> Collector<'a> {
     pub(crate) fn steps(&self, position: usize, why: &Judgement) -> Vec<StepRecord> {
         let mut steps = unreached(self.cases[position], why);
         let places = self.cases[position].steps.iter().enumerate();
-        let places = places.filter_map(|(index, step)| Some((index, sent(&step.action)?)));
-        for (record, (index, send)) in steps.iter_mut().zip(places) {
-            if let Some(found) = self.found.get(&(position, index)) {
+        let places = places.filter(|(_, step)| expected(&step.action).is_some());
+        for (record, (index, step)) in steps.iter_mut().zip(places) {
+            if let (Some(send), Some(found)) =
+                (sent(&step.action), self.found.get(&(position, index)))
+            {
                 record.packet.clone_from(&found.packet);
                 record.judgement = judge::together(send, &found.packets);
                 record.duration_us = found.duration_us;
+            }
+            if let (Action::Sweep(sweep), Some(found)) =
+                (&step.action, self.swept.get(&(position, index)))
+            {
+                self.sweep_record(sweep, found, record);
             }
         }
         steps
     }
 
-    fn expected_steps(&self) -> usize {
-        let steps = self.cases.iter().flat_map(|case| &case.steps);
-        steps.filter(|step| sent(&step.action).is_some()).count()
+    fn sweep_record(&self, sweep: &Sweep, found: &FoundSweep, record: &mut StepRecord) {
+        let groups = sweep::groups(sweep, &found.found);
+        record.duration_us = found.duration_us;
+        if found.void {
+            record.judgement = judge::inconclusive(Inconclusive::RulesetChanged);
+            return;
+        }
+        record.judgement = sweep::judgement(sweep, &groups);
+        let telling = groups.iter().find(|group| {
+            group.outcome == record.judgement.outcome && group.verdict == record.judgement.verdict
+        });
+        if let Some(group) = telling {
+            let probe = plan::swept(self.scenario, sweep, group.first, 0);
+            record.packet = describe::probe(self.scenario, &probe);
+        }
+        record.sweep = Some(Box::new(SweepRecord {
+            over: sweep.over,
+            groups,
+            labs: found.labs,
+        }));
+    }
+
+    /// What of the sweeps must be made once more because rules remember earlier packets. Nothing is known of
+    /// it any more.
+    pub(crate) fn paced(&mut self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for ((case, step), swept) in &mut self.swept {
+            let place = Place {
+                case: *case,
+                step: *step,
+            };
+            let pace = std::mem::take(&mut swept.pace);
+            swept.found.forget(&pace.again);
+            swept.found.given_up.extend(pace.given_up);
+            let part = |ports, traced| Part {
+                place,
+                ports,
+                traced,
+                isolated: true,
+            };
+            let readers = Some(pace.readers).filter(|readers| !readers.is_empty());
+            let before = parts.len();
+            parts.extend(readers.map(|readers| part(readers, false)));
+            parts.extend(pace.writers.into_iter().map(|writers| part(writers, true)));
+            swept.labs = parts.len() - before;
+        }
+        parts
+    }
+
+    /// What of the sweeps is not as it should be and was not probed one by one yet.
+    pub(crate) fn unconfirmed(&self) -> Vec<Part> {
+        let parts = self.swept.iter().filter_map(|((case, step), swept)| {
+            let Action::Sweep(sweep) = &self.cases[*case].steps[*step].action else {
+                return None;
+            };
+            let ports = sweep::unconfirmed(sweep, &swept.found);
+            (!ports.is_empty()).then_some(Part {
+                place: Place {
+                    case: *case,
+                    step: *step,
+                },
+                ports,
+                traced: true,
+                isolated: false,
+            })
+        });
+        parts.collect()
+    }
+
+    /// What was found of sweeps.
+    pub(crate) fn into_sweeps(self) -> Sweeps {
+        self.swept
+    }
+
+    /// Takes in what another look at some of the sweeps has found.
+    pub(crate) fn absorb(&mut self, again: Sweeps) {
+        for (place, other) in again {
+            let swept = self.swept.entry(place).or_default();
+            swept.found.absorb(other.found);
+            swept.duration_us += other.duration_us;
+            swept.void |= other.void;
+        }
+    }
+
+    /// Nothing is known of the sweeps: looking once more did not come to its end.
+    pub(crate) fn forget_sweeps(&mut self) {
+        self.swept.clear();
     }
 
     fn prepared(&self, loaded: &Loaded) -> Result<&'a Loadable, ScenarioError> {
@@ -210,9 +325,7 @@ impl<'a> Collector<'a> {
             return Err(out_of_order());
         };
         let Place { case, step } = *place;
-        let Action::Send(send) = &self.cases[case].steps[step].action else {
-            return Err(out_of_order());
-        };
+        let action = &self.cases[case].steps[step].action;
         sitting.ruleset.complete(&mut evidence.trace);
         if let Some(before) = evidence.listing_before.take() {
             sitting.latest = before;
@@ -223,9 +336,37 @@ impl<'a> Collector<'a> {
             ruleset: &sitting.ruleset,
             listing: &sitting.latest,
         };
-        let judged = judge::judge(self.scenario, send, planned, &evidence, setting);
-        sitting.steps.push((case, step));
         let sent = judge::as_sent(planned, &evidence);
+        let send = match action {
+            Action::Send(send) => send,
+            Action::Sweep(sweep) => {
+                let number = sweep.over.number_of(&sent.packet);
+                let told = judge::verdict(planned, &evidence, setting);
+                let swept = self.swept.entry((case, step)).or_default();
+                swept.found.traced.insert(number, told);
+                swept.duration_us += evidence.duration_us;
+                sitting.steps.push((case, step));
+                if !sweep.over.has_ports() {
+                    self.told[evidence.probe as usize] = true;
+                    // Each number is one by itself.
+                    sitting.written.next_case();
+                    sitting.case = None;
+                    let (ruleset, written) = (&sitting.ruleset, &mut sitting.written);
+                    let trace = &evidence.trace;
+                    if sitting
+                        .memory
+                        .depends(ruleset, trace, &sent.packet, written)
+                    {
+                        swept.pace.alone(number);
+                    }
+                }
+                return Ok(());
+            }
+            Action::Wait(_) | Action::Reload(_) => return Err(out_of_order()),
+        };
+        let judged = judge::judge(self.scenario, send, planned, &evidence, setting);
+        self.told[evidence.probe as usize] = true;
+        sitting.steps.push((case, step));
         if sitting.case != Some(case) {
             sitting.case = Some(case);
             sitting.written.next_case();
@@ -250,10 +391,38 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
+    /// What the batches of a sweep showed.
+    fn swept(&mut self, swept: Swept) -> Result<(), ScenarioError> {
+        let (Some(sitting), Some(place)) = (
+            &mut self.sitting,
+            self.planned.places.get(swept.sweep as usize),
+        ) else {
+            return Err(out_of_order());
+        };
+        let Place { case, step } = *place;
+        let Action::Sweep(sweep) = &self.cases[case].steps[step].action else {
+            return Err(out_of_order());
+        };
+        let found = self.swept.entry((case, step)).or_default();
+        let protocol = match sweep.over {
+            Over::Udp => protocol::UDP,
+            Over::Tcp | Over::Protocols | Over::Icmp => protocol::TCP,
+        };
+        let meets = meets(sweep, &sitting.ruleset);
+        let touches = sitting.memory.touches(&sitting.ruleset, protocol, meets);
+        found.pace = Pace::of(&touches, &sweep.numbers);
+        found.found.runs.extend(swept.runs);
+        found.duration_us += swept.duration_us;
+        sitting.steps.push((case, step));
+        self.told[swept.sweep as usize] = true;
+        Ok(())
+    }
+
     /// What passed while another configuration was loaded.
     fn reloaded(&mut self, reloaded: &Reloaded) -> Result<(), ScenarioError> {
         let place = self.planned.places.get(reloaded.id as usize);
         let Place { case, step } = *place.ok_or_else(out_of_order)?;
+        self.told[reloaded.id as usize] = true;
         let Some(meanwhile) = sent(&self.cases[case].steps[step].action) else {
             return Ok(());
         };
@@ -285,6 +454,9 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         for place in steps {
+            if let Some(swept) = self.swept.get_mut(&place) {
+                swept.void = true;
+            }
             if let Some(found) = self.found.get_mut(&place) {
                 for packet in &mut found.packets {
                     packet.judgement = judge::inconclusive(Inconclusive::RulesetChanged);
@@ -303,10 +475,11 @@ pub(crate) fn unreached(case: &Case, why: &Judgement) -> Vec<StepRecord> {
             Some(StepRecord {
                 text: step.text.clone(),
                 at: step.at.clone(),
-                expected: sent(&step.action)?.expect.to_string(),
+                expected: expected(&step.action)?,
                 packet: String::new(),
                 judgement: why.clone(),
                 duration_us: 0,
+                sweep: None,
             })
         })
         .collect()
@@ -317,7 +490,40 @@ fn sent(action: &Action) -> Option<&Send> {
     match action {
         Action::Send(send) => Some(send),
         Action::Reload(reload) => reload.meanwhile.as_ref(),
-        Action::Wait(_) => None,
+        Action::Wait(_) | Action::Sweep(_) => None,
+    }
+}
+
+/// What is expected of a step, if anything, in words.
+fn expected(action: &Action) -> Option<String> {
+    match action {
+        Action::Sweep(sweep) if sweep.open.is_empty() => Some("none open".to_owned()),
+        Action::Sweep(sweep) => Some(format!("only {} open", ranges_text(&sweep.open))),
+        Action::Send(_) | Action::Reload(_) | Action::Wait(_) => {
+            Some(sent(action)?.expect.to_string())
+        }
+    }
+}
+
+/// The base chains, told by chain and hook, that the packets of a sweep, and the errors that come back, may meet.
+fn meets(sweep: &Sweep, ruleset: &Ruleset) -> impl Fn(&Chain, &str) -> bool {
+    // What is translated may end up anywhere.
+    let translates = ruleset.chains().any(|(_, info)| {
+        info.base
+            .as_ref()
+            .is_some_and(|base| base.kind == "nat" && base.hook != "postrouting")
+    });
+    let never = match (sweep.from, sweep.to) {
+        _ if translates => &[][..],
+        (Party::Host(_), Party::Host(_)) => &["input"],
+        (Party::Host(_), Party::Firewall(_) | Party::Loopback) => &["forward"],
+        (Party::Firewall(_) | Party::Loopback, Party::Host(_)) => &["forward"],
+        (Party::Firewall(_) | Party::Loopback, Party::Firewall(_) | Party::Loopback) => &[],
+    };
+    let other_family = if sweep.source.is_ipv6() { "ip" } else { "ip6" };
+    move |chain, hook| {
+        let family = chain.family.rsplit(' ').next();
+        !never.contains(&hook) && family != Some(other_family)
     }
 }
 
@@ -331,6 +537,7 @@ fn probes(plan: &Plan) -> impl Iterator<Item = &Probe> {
     steps.filter_map(|step| match step {
         Step::Probe(probe) => Some(&**probe),
         Step::Reload(reload) => reload.meanwhile.as_deref(),
+        Step::Sweep(sweep) => Some(&sweep.probe),
         Step::Wait(_) => None,
     })
 }

@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     exit::Exit,
-    scenario::{Case, Location, Scenario},
-    verdict::{Judgement, Outcome},
+    scenario::{Case, Location, Over, Scenario},
+    verdict::{Decider, Judgement, Outcome, Verdict},
 };
 
 /// Something that happened. Scenarios finish in the order in which they were selected.
@@ -77,6 +77,44 @@ pub struct StepRecord {
     pub judgement: Judgement,
     /// From sending to the last look, in microseconds, of all its packets together.
     pub duration_us: u64,
+    /// Of a step that sweeps: what became of every number.
+    pub sweep: Option<Box<SweepRecord>>,
+}
+
+/// What became of every number of a sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepRecord {
+    /// What was gone through.
+    pub over: Over,
+    /// In groups that fared alike, ascending.
+    pub groups: Vec<SweepGroup>,
+    /// How many further labs it took, because rules remember earlier packets.
+    pub labs: usize,
+}
+
+/// Numbers of a sweep that follow each other and fared alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepGroup {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+    /// What the firewall did with each; how a packet looked on arrival is told of one of them.
+    pub verdict: Verdict,
+    /// Who decided; `None` where it is known neither of all nor of those around them.
+    pub decider: Option<Decider>,
+    /// How many of them were probed one by one, with a full trace.
+    pub traced: u32,
+    /// Against what should be open.
+    pub outcome: Outcome,
+}
+
+impl SweepGroup {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        u32::from(self.last - self.first) + 1
+    }
 }
 
 impl CaseRecord {

@@ -12,6 +12,7 @@ pub mod judge;
 pub mod launch;
 pub mod libtest;
 pub mod memory;
+mod pace;
 pub mod path;
 pub mod plan;
 pub mod report;

@@ -88,6 +88,54 @@ impl Read {
     }
 }
 
+/// What sweeping ports has to do with a rule that remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// The ports that may come to it.
+    pub ports: Vec<RangeInclusive<u16>>,
+    /// If it writes: how many packets may have come to it before one whose verdict is sure.
+    pub room: Option<u32>,
+    /// The rule, for people.
+    pub rule: String,
+}
+
+/// The chains that a packet can come to from these base chains. A name of a chain of the same table in
+/// a rule is a way there.
+fn reachable(ruleset: &Ruleset, meets: impl Fn(&Chain, &str) -> bool) -> BTreeSet<Chain> {
+    let mut reachable = BTreeSet::new();
+    let mut next: Vec<&Chain> = ruleset
+        .chains()
+        .filter(|(chain, info)| {
+            let base = info.base.as_ref();
+            base.is_some_and(|base| meets(chain, &base.hook))
+        })
+        .map(|(chain, _)| chain)
+        .collect();
+    while let Some(chain) = next.pop() {
+        if !reachable.insert(chain.clone()) {
+            continue;
+        }
+        let order = ruleset.chain(chain).map_or(&[][..], |info| &info.order);
+        let texts = order
+            .iter()
+            .filter_map(|handle| ruleset.rule(chain, *handle));
+        let named: BTreeSet<&str> = texts
+            .flat_map(|text| text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '"')))
+            .collect();
+        let leads = |other: &Chain| {
+            (&other.family, &other.table) == (&chain.family, &chain.table)
+                && named.contains(other.name.as_str())
+        };
+        next.extend(
+            ruleset
+                .chains()
+                .map(|(other, _)| other)
+                .filter(|other| leads(other)),
+        );
+    }
+    reachable
+}
+
 /// The rules of a ruleset that remember something.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
@@ -122,9 +170,10 @@ impl Memory {
                 .flat_map(|(chain, info)| info.order.iter().map(move |handle| (chain, *handle)))
                 .filter_map(|(chain, handle)| Some((chain, handle, ruleset.rule(chain, handle)?)))
         };
+        let idle = Idle::of(ruleset);
         let filled: BTreeSet<String> = rules().flat_map(|(_, _, text)| filled(text)).collect();
         let remembering = rules()
-            .filter(|(_, _, text)| decides(text) && remembers(text, &filled).is_some())
+            .filter(|(chain, _, text)| idle.acts(chain, text) && remembers(text, &filled).is_some())
             .map(|(chain, handle, text)| {
                 let own = Cell::Rule(chain.clone(), handle);
                 ((chain.clone(), handle), memories(text, &filled, &own))
@@ -163,6 +212,44 @@ impl Memory {
             }
         }
         depends
+    }
+
+    /// What sweeping the ports of a protocol has to do with memory, for packets that may meet these base
+    /// chains, told by chain and hook: every rule that they may come to.
+    #[must_use]
+    pub fn touches(
+        &self,
+        ruleset: &Ruleset,
+        protocol: u8,
+        meets: impl Fn(&Chain, &str) -> bool,
+    ) -> Vec<Touch> {
+        if self.rules.is_empty() {
+            return Vec::new();
+        }
+        let reachable = reachable(ruleset, meets);
+        let mut room: BTreeMap<&Cell, u32> = BTreeMap::new();
+        for read in self.rules.values().flat_map(|rule| &rule.reads) {
+            let known = room.entry(&read.cell).or_insert(u32::MAX);
+            *known = (*known).min(read.room);
+        }
+        let of = |((chain, handle), memories): (&(Chain, u64), &Memories)| {
+            let text = ruleset.rule(chain, *handle).unwrap_or_default();
+            let ports = ports_of(text, protocol).unwrap_or_else(|| vec![0..=u16::MAX]);
+            let written = memories.writes.iter().chain(&memories.writes_unseen);
+            Touch {
+                ports,
+                room: written
+                    .map(|cell| room.get(cell).copied().unwrap_or(u32::MAX))
+                    .min(),
+                rule: format!("{chain}, handle {handle}: `{text}`"),
+            }
+        };
+        let rules = self.rules.iter();
+        rules
+            .filter(|((chain, _), _)| reachable.contains(chain))
+            .map(of)
+            .filter(|touch| !touch.ports.is_empty())
+            .collect()
     }
 
     /// The rules with a memory that a packet may have come to, and whether they matched.
@@ -232,7 +319,11 @@ fn memories(text: &str, filled: &BTreeSet<String>, own: &Cell) -> Memories {
             word if word.starts_with('@') => {
                 let cell = Cell::Named(word[1..].trim_end_matches(',').to_owned());
                 memories.reads.push(Read::of(cell.clone()));
-                memories.writes.push(cell);
+                // To look something up changes nothing.
+                let before = words.get(index.wrapping_sub(1)).copied();
+                if matches!(before, Some("add" | "update" | "delete" | "set")) {
+                    memories.writes.push(cell);
+                }
             }
             "--add-set" | "--del-set" => memories.writes.push(Cell::Named(next.to_owned())),
             "--match-set" if filled.contains(next) => {
@@ -273,38 +364,120 @@ fn room(words: &[&str], word: &str) -> u32 {
     whole.unwrap_or(1_u32).saturating_sub(1)
 }
 
-/// Whether a rule does anything to a packet or to a memory; one that only logs and counts does not.
-fn decides(text: &str) -> bool {
-    const ACTS: [&str; 17] = [
-        "accept",
-        "drop",
-        "reject",
-        "jump",
-        "goto",
-        "return",
-        "queue",
-        "vmap",
-        "dnat",
-        "snat",
-        "masquerade",
-        "redirect",
-        "set",
-        "add",
-        "update",
-        "delete",
-        "synproxy",
-    ];
-    let mut words = words(text).peekable();
-    while let Some(word) = words.next() {
-        if ACTS.contains(&word) || word == "xt" && words.peek() == Some(&"target") {
-            return true;
-        }
-        // iptables: the target.
-        if matches!(word, "-j" | "-g") {
-            return !matches!(words.peek(), Some(&"LOG" | &"NFLOG"));
+/// What of a ruleset decides nothing, however much it remembers: chains that only log, as ufw's, and sets that only
+/// logging rules fill and consult, as foomuuri's.
+#[derive(Default)]
+struct Idle<'r> {
+    /// Whoever enters them comes back.
+    chains: BTreeSet<&'r Chain>,
+    /// The sets that rules consult which do something: all others are idle.
+    consulted: BTreeSet<&'r str>,
+}
+
+impl<'r> Idle<'r> {
+    fn of(ruleset: &'r Ruleset) -> Self {
+        let texts = |chain: &'r Chain| {
+            let order = ruleset.chain(chain).map_or(&[][..], |info| &info.order);
+            order.iter().map(|handle| ruleset.rule(chain, *handle))
+        };
+        let inner = ruleset.chains().filter(|(_, info)| info.base.is_none());
+        let mut idle = Self {
+            chains: inner.map(|(chain, _)| chain).collect(),
+            consulted: BTreeSet::new(),
+        };
+        // Chains only become busy and sets only consulted, so this ends.
+        loop {
+            let busy = |chain: &&'r Chain| {
+                // What is not known may do anything.
+                let acts =
+                    |text: Option<&str>| text.is_none_or(|text| idle.does(chain, text, true));
+                texts(chain).any(acts)
+            };
+            let quiet: BTreeSet<&Chain> = idle
+                .chains
+                .iter()
+                .copied()
+                .filter(|chain| !busy(chain))
+                .collect();
+            let acting = ruleset.chains().flat_map(|(chain, _)| {
+                let texts = texts(chain).flatten();
+                texts
+                    .filter(|text| idle.acts(chain, text))
+                    .collect::<Vec<_>>()
+            });
+            let consulted: BTreeSet<&str> = acting.flat_map(named).collect();
+            if (quiet.len(), consulted.len()) == (idle.chains.len(), idle.consulted.len()) {
+                return idle;
+            }
+            idle = Self {
+                chains: quiet,
+                consulted,
+            };
         }
     }
-    false
+
+    /// Whether a rule of this chain does anything to a packet, or fills a set that others consult.
+    fn acts(&self, chain: &Chain, text: &str) -> bool {
+        !self.chains.contains(chain) && self.does(chain, text, false)
+    }
+
+    /// As [`Idle::acts`], in whatever chain; `back`: where to return is to do nothing.
+    fn does(&self, chain: &Chain, text: &str, back: bool) -> bool {
+        const ACTS: [&str; 12] = [
+            "accept",
+            "drop",
+            "reject",
+            "goto",
+            "queue",
+            "vmap",
+            "dnat",
+            "snat",
+            "masquerade",
+            "redirect",
+            "set",
+            "synproxy",
+        ];
+        let comes_back = |name: &str| {
+            self.chains.contains(&Chain {
+                name: name.to_owned(),
+                ..chain.clone()
+            })
+        };
+        let mut words = words(text).peekable();
+        while let Some(word) = words.next() {
+            let next = words.peek().copied().unwrap_or_default();
+            let does = match word {
+                word if ACTS.contains(&word) => true,
+                "return" => !back,
+                "jump" => !comes_back(next),
+                "xt" => next == "target",
+                "add" | "update" | "delete" => {
+                    let set = next.strip_prefix('@');
+                    set.is_none_or(|set| self.consulted.contains(set))
+                }
+                // iptables: the target.
+                "-g" => true,
+                "-j" => match next {
+                    "LOG" | "NFLOG" => false,
+                    "RETURN" => !back,
+                    target => !comes_back(target),
+                },
+                _ => false,
+            };
+            if does {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The sets that a rule names.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    let sets = text
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix('@'));
+    sets.map(|set| set.trim_end_matches(','))
 }
 
 /// The sets that a rule fills or empties.
@@ -352,11 +525,22 @@ fn remembers(text: &str, filled: &BTreeSet<String>) -> Option<usize> {
 /// Whether a packet surely does not get as far as the memory of a rule: the rule begins with another
 /// transport protocol or another port.
 fn passes_by(text: &str, seen: &Seen<'_>) -> bool {
-    const PROTOCOLS: [(&str, u8); 5] = [
+    ports_of(text, seen.protocol).is_some_and(|ranges| match seen.ports() {
+        Some((_, dport)) => !ranges.iter().any(|ports| ports.contains(&dport)),
+        None => ranges.is_empty(),
+    })
+}
+
+/// The destination ports with which a packet of this protocol may get as far as the memory of a rule; `None` if
+/// any may.
+fn ports_of(text: &str, protocol: u8) -> Option<Vec<RangeInclusive<u16>>> {
+    const PROTOCOLS: [(&str, u8); 7] = [
         ("tcp", protocol::TCP),
         ("udp", protocol::UDP),
         ("icmp", protocol::ICMP),
         ("icmpv6", protocol::ICMPV6),
+        ("ipv6-icmp", protocol::ICMPV6),
+        ("icmp6", protocol::ICMPV6),
         ("sctp", 132),
     ];
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -364,27 +548,56 @@ fn passes_by(text: &str, seen: &Seen<'_>) -> bool {
         .iter()
         .position(|word| WORDS.contains(word) || word.contains('@') || word.contains('"'))
         .unwrap_or(words.len());
-    words[..end].windows(3).any(|three| {
-        let [name, field, value] = three else {
-            return false;
-        };
-        let Some((_, number)) = PROTOCOLS.iter().find(|(known, _)| known == name) else {
-            return false;
-        };
-        match *field {
-            "dport" if *number == seen.protocol => match (port_range(value), seen.ports()) {
-                (Some(ports), Some((_, dport))) => !ports.contains(&dport),
-                _ => false,
-            },
-            "dport" | "sport" | "flags" | "type" => *number != seen.protocol,
-            _ => false,
+    let words = &words[..end];
+    let number = |name: &str| {
+        let known = PROTOCOLS.iter().find(|(known, _)| *known == name);
+        known.map(|(_, number)| *number)
+    };
+    let mut found: Option<Vec<RangeInclusive<u16>>> = None;
+    for (at, word) in words.iter().enumerate() {
+        let next = words.get(at + 1).copied().unwrap_or_default();
+        let negated = at > 0 && words[at - 1] == "!";
+        // iptables: `-p tcp -m tcp --dport 22`, `-m multiport --dports 22,80`.
+        if *word == "-p" && !negated && number(next).is_some_and(|number| number != protocol) {
+            return Some(Vec::new());
         }
-    })
+        if matches!(*word, "--dport" | "--dports") && !negated && next != "!" {
+            found = found.or_else(|| port_ranges(next.split(',')));
+        }
+        let Some(number) = number(word) else {
+            continue;
+        };
+        if !matches!(next, "dport" | "sport" | "flags" | "type") {
+            continue;
+        }
+        if number != protocol {
+            return Some(Vec::new());
+        }
+        if next == "dport" {
+            let values = &words[at + 2..];
+            let values = match values {
+                ["{", inside @ ..] => {
+                    let close = inside.iter().position(|word| *word == "}")?;
+                    &inside[..close]
+                }
+                [one, ..] => std::slice::from_ref(one),
+                [] => return None,
+            };
+            let values = values.iter().map(|value| value.trim_end_matches(','));
+            found = found.or_else(|| port_ranges(values));
+        }
+    }
+    found
 }
 
-/// `22`, `8000-8010`; nothing else.
+/// Ports and ranges of ports; nothing else.
+fn port_ranges<'t>(values: impl Iterator<Item = &'t str>) -> Option<Vec<RangeInclusive<u16>>> {
+    values.map(port_range).collect()
+}
+
+/// `22`, `8000-8010`, `8000:8010`; nothing else.
 fn port_range(text: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = text.split_once(['-', ':']).unwrap_or((text, text));
     Some(first.parse().ok()?..=last.parse().ok()?)
 }
 
@@ -392,7 +605,10 @@ fn port_range(text: &str) -> Option<RangeInclusive<u16>> {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use firedrill_harness::packet::{Tcp, Transport, Udp, craft};
+    use firedrill_harness::{
+        packet::{Tcp, Transport, Udp, craft},
+        protocol::Listing,
+    };
     use rstest::rstest;
 
     use super::*;
@@ -422,9 +638,56 @@ mod tests {
     #[case("limit rate 5/second counter packets 0 bytes 0 jump slow", true)]
     #[case("-p tcp -m limit --limit 3/min -j LOG", false)]
     #[case("-p tcp -m limit --limit 3/min -j ufw-limit", true)]
+    #[case("limit rate 5/second return", true)]
+    #[case("limit rate 5/second goto slow", true)]
     #[case("xt match \"limit\" xt target \"LOG\"", true)]
     fn a_rule_that_only_logs_decides_nothing(#[case] text: &str, #[case] acts: bool) {
-        assert_eq!(decides(text), acts, "{text}");
+        let chain = Chain {
+            family: "ip".to_owned(),
+            table: "filter".to_owned(),
+            name: "INPUT".to_owned(),
+        };
+        assert_eq!(Idle::default().acts(&chain, text), acts, "{text}");
+    }
+
+    /// What foomuuri makes of every log, and what somebody else may make of the same set.
+    #[rstest]
+    #[case("", 0)]
+    #[case("ip saddr @rates drop", 2)]
+    #[case("add @other { ip saddr . @rates }", 0)]
+    fn a_set_that_nobody_consults_decides_nothing(#[case] more: &str, #[case] remembering: usize) {
+        let log = "update @rates { ip saddr limit rate 1/second burst 3 packets } log prefix \"x\"";
+        let listing = Listing {
+            listing: format!(
+                "table inet t {{ # handle 1\n\tchain c {{ # handle 1\n\t\ttype filter hook input \
+                 priority filter; policy drop;\n\t\t{log} # handle 2\n\t\ttcp dport 80 accept # handle \
+                 3\n\t\t{more} # handle 4\n\t}}\n}}\n"
+            ),
+            ..Listing::default()
+        };
+        let memory = Memory::of(&Ruleset::parse(&listing));
+        assert_eq!(memory.rules.len(), remembering);
+    }
+
+    /// The first is what ufw has; the others do something in that chain.
+    #[rstest]
+    #[case("counter log prefix \"[UFW BLOCK] \"", 0)]
+    #[case("limit rate 3/minute drop", 3)]
+    #[case("jump elsewhere", 2)]
+    #[case("ct state invalid counter return", 0)]
+    fn a_chain_that_only_logs_decides_nothing(#[case] last: &str, #[case] remembering: usize) {
+        let listing = Listing {
+            listing: format!(
+                "table ip filter {{ # handle 1\n\tchain INPUT {{ # handle 1\n\t\ttype filter hook input \
+                 priority filter; policy drop;\n\t\tlimit rate 3/minute burst 10 packets counter jump \
+                 logging # handle 5\n\t}}\n\tchain logging {{ # handle 2\n\t\tct state invalid limit rate \
+                 3/minute counter return # handle 6\n\t\t{last} # handle 7\n\t}}\n\tchain elsewhere {{ # \
+                 handle 3\n\t\taccept # handle 8\n\t}}\n}}\n"
+            ),
+            ..Listing::default()
+        };
+        let memory = Memory::of(&Ruleset::parse(&listing));
+        assert_eq!(memory.rules.len(), remembering, "{memory:?}");
     }
 
     #[test]
@@ -468,7 +731,9 @@ mod tests {
             assert_eq!(hidden.writes_unseen, std::slice::from_ref(&own), "{text}");
         }
         let set = Cell::Named("s".to_owned());
-        assert_eq!(of("ip saddr @s drop").reads, [Read::of(set.clone())]);
+        let lookup = of("ip saddr @s drop");
+        assert_eq!(lookup.reads, [Read::of(set.clone())]);
+        assert!(lookup.writes.is_empty() && lookup.writes_unseen.is_empty());
         assert!(of("add @s { ip saddr }").writes.contains(&set));
     }
 
@@ -478,7 +743,22 @@ mod tests {
     #[case("tcp dport 20-30 limit rate 5/second accept", false)]
     #[case("udp dport 22 limit rate 5/second accept", true)]
     #[case("tcp dport != 23 limit rate 5/second accept", false)]
-    #[case("tcp dport { 23, 24 } limit rate 5/second accept", false)]
+    #[case("tcp dport { 23, 24 } limit rate 5/second accept", true)]
+    #[case("tcp dport { 20-22, 24 } limit rate 5/second accept", false)]
+    #[case("tcp dport { 23, ssh } limit rate 5/second accept", false)]
+    #[case("-p tcp -m tcp --dport 23 -m limit --limit 3/min -j ACCEPT", true)]
+    #[case("-p tcp -m tcp ! --dport 23 -m limit --limit 3/min -j ACCEPT", false)]
+    #[case("-p udp -m limit --limit 3/min -j ACCEPT", true)]
+    #[case("-p ipv6-icmp -m limit --limit 3/min -j ACCEPT", true)]
+    #[case("! -p udp -m limit --limit 3/min -j ACCEPT", false)]
+    #[case(
+        "-p tcp -m multiport --dports 80,443 -m limit --limit 3/min -j ACCEPT",
+        true
+    )]
+    #[case(
+        "-p tcp -m multiport --dports 20:23 -m limit --limit 3/min -j ACCEPT",
+        false
+    )]
     #[case("icmp type echo-request limit rate 5/second accept", true)]
     #[case("limit rate 5/second tcp dport 23 accept", false)]
     fn a_packet_passes_by_only_where_the_rule_begins_with_another_port_or_protocol(

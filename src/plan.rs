@@ -17,7 +17,7 @@ use ipnet::IpNet;
 
 use crate::{
     dialect::Loadable,
-    scenario::{Action, Case, Firewall, Party, Scenario, Send},
+    scenario::{Action, Case, Firewall, Party, Scenario, Send, Sweep},
 };
 
 /// The upper half of the first probes' cookies: nothing that a real stack is likely to send.
@@ -61,8 +61,13 @@ pub fn plan(
         places: Vec::new(),
     };
     let isolated = isolated(cases, alone);
+    // Sweeps come behind the others that share their lab: they may fill tables.
+    let sweeps = |case: &Case| {
+        let mut steps = case.steps.iter();
+        steps.any(|step| matches!(step.action, Action::Sweep(_)))
+    };
     let mut order: Vec<usize> = (0..cases.len()).collect();
-    order.sort_by_key(|position| isolated[*position]);
+    order.sort_by_key(|position| (isolated[*position], sweeps(cases[*position])));
     let conversations = order
         .iter()
         .map(|position| Conversation {
@@ -82,6 +87,59 @@ pub fn plan(
     }
 }
 
+/// Ports of a sweep that are to be looked at once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Which sweep.
+    pub place: Place,
+    /// Its ports: ranges with both their ends, ascending.
+    pub ports: Vec<(u16, u16)>,
+    /// Whether each is probed one by one, with a trace.
+    pub traced: bool,
+    /// Whether it needs a lab of its own.
+    pub isolated: bool,
+}
+
+/// The plan for parts of sweeps; those that share a lab must come first.
+#[must_use]
+pub fn parts(scenario: &Scenario, prepared: &Loadable, cases: &[&Case], parts: &[Part]) -> Planned {
+    let mut planner = Planner {
+        scenario,
+        reloads: &[],
+        places: Vec::new(),
+    };
+    let conversations = parts.iter().filter_map(|part| {
+        let Place { case, step } = part.place;
+        let Action::Sweep(sweep) = &cases[case].steps[step].action else {
+            return None;
+        };
+        Some(Conversation {
+            isolated: part.isolated,
+            watch: Watch::default(),
+            steps: planner.sweep(sweep, part),
+        })
+    });
+    let conversations = conversations.collect();
+    Planned {
+        plan: with_task(scenario, prepared, Task::Drill(conversations)),
+        places: planner.places,
+    }
+}
+
+impl Planned {
+    /// Lets every port of its sweeps be probed one by one.
+    pub fn trace_sweeps(&mut self) {
+        let Task::Drill(conversations) = &mut self.plan.task else {
+            return;
+        };
+        for step in conversations.iter_mut().flat_map(|one| &mut one.steps) {
+            if let PlannedStep::Sweep(sweep) = step {
+                sweep.traced = true;
+            }
+        }
+    }
+}
+
 /// Which cases must not share a lab with others: those that the firewall might remember, that change
 /// it, or that look at what it remembers.
 fn isolated(cases: &[&Case], alone: bool) -> Vec<bool> {
@@ -92,6 +150,7 @@ fn isolated(cases: &[&Case], alone: bool) -> Vec<bool> {
             // What is logged may be limited by a rule that does nothing else.
             Action::Send(send) => send.repeat.is_some() || logs(send),
             Action::Wait(_) | Action::Reload(_) => true,
+            Action::Sweep(_) => false,
         }) || !watch(case).is_nothing()
     };
     cases
@@ -186,6 +245,17 @@ impl Planner<'_> {
                         })));
                     }
                 }
+                Action::Sweep(sweep) => {
+                    steps.extend(self.sweep(
+                        sweep,
+                        &Part {
+                            place,
+                            ports: sweep.numbers.clone(),
+                            traced: false,
+                            isolated: false,
+                        },
+                    ));
+                }
                 Action::Wait(time) => {
                     let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
                     steps.push(PlannedStep::Wait(us));
@@ -207,6 +277,27 @@ impl Planner<'_> {
             }
         }
         steps
+    }
+
+    /// A sweep: ports in one step, everything else one by one.
+    fn sweep(&mut self, sweep: &Sweep, part: &Part) -> Vec<PlannedStep> {
+        let mut numbers = part.ports.iter().flat_map(|(first, last)| *first..=*last);
+        if !sweep.over.has_ports() {
+            let probe = |number| {
+                let id = self.place(part.place);
+                PlannedStep::Probe(Box::new(swept(self.scenario, sweep, number, id)))
+            };
+            return numbers.map(probe).collect();
+        }
+        let step = |first| {
+            let id = self.place(part.place);
+            PlannedStep::Sweep(Box::new(wire::Sweep {
+                probe: swept(self.scenario, sweep, first, id),
+                ports: part.ports.clone(),
+                traced: part.traced,
+            }))
+        };
+        numbers.next().map(step).into_iter().collect()
     }
 
     /// The next number, and what it is for.
@@ -239,6 +330,22 @@ impl Planner<'_> {
     }
 }
 
+/// The probe of one number of a sweep.
+#[must_use]
+pub fn swept(scenario: &Scenario, sweep: &Sweep, number: u16, id: u32) -> Probe {
+    let packet = sweep.over.packet(number);
+    let (source, destination) = (sweep.source, sweep.destination);
+    Probe {
+        id,
+        from: origin(scenario, sweep.from),
+        packet: packet.between(source, destination, cookie(id), own_port(id)),
+        connection: None,
+        pause_us: 0,
+        user: None,
+        mark: 0,
+    }
+}
+
 /// The plan for an interactive shell in a scenario's lab.
 #[must_use]
 pub fn shell(scenario: &Scenario, prepared: &Loadable, command: Command) -> Plan {
@@ -263,16 +370,24 @@ fn origin(scenario: &Scenario, from: Party) -> Origin {
     }
 }
 
+/// What a probe is recognised by. The low 16 bits are never zero: as an IPv4 identification, zero is filled in by
+/// the kernel.
+fn cookie(id: u32) -> u32 {
+    ((COOKIE_BASE + id / 0xffff) << 16) | (id % 0xffff + 1)
+}
+
+/// The source port of a connection of its own.
+fn own_port(id: u32) -> u16 {
+    let ports = u32::from(EPHEMERAL_PORTS.end() - EPHEMERAL_PORTS.start()) + 1;
+    EPHEMERAL_PORTS.start() + (id % ports) as u16
+}
+
 /// The packet of a step. Its connection has the ports of the probe `opener`, the other way round in a
 /// reply.
 fn packet(send: &Send, id: u32, opener: u32) -> Packet {
-    // The low 16 bits are never zero: as an IPv4 identification, zero is filled in by the kernel.
-    let cookie = ((COOKIE_BASE + id / 0xffff) << 16) | (id % 0xffff + 1);
-    let ports = u32::from(EPHEMERAL_PORTS.end() - EPHEMERAL_PORTS.start()) + 1;
-    let own_port = EPHEMERAL_PORTS.start() + (opener % ports) as u16;
-    let mut packet = send
-        .packet
-        .between(send.source, send.destination, cookie, own_port);
+    let mut packet =
+        send.packet
+            .between(send.source, send.destination, cookie(id), own_port(opener));
     if send.connection.is_some_and(|connection| connection.reply) {
         packet.transport.turn();
     }

@@ -60,6 +60,8 @@ pub struct Options {
     pub candidate: Option<Replacement>,
     /// Whether a scenario that is skipped, for want of a program, is a failure of the lab.
     pub deny_skips: bool,
+    /// Probe every port of a sweep one by one, with a full trace.
+    pub trace_sweeps: bool,
     /// Take one of the harness's senses away.
     pub blind: Option<Blind>,
     /// Keep what the agent was told and what it reported in this folder, a file per scenario: the plan
@@ -163,7 +165,7 @@ fn reloads(scenario: &Scenario, cases: &[&Case]) -> Result<Vec<(PathBuf, Loadabl
     let paths: BTreeSet<&PathBuf> = steps
         .filter_map(|step| match &step.action {
             Action::Reload(reload) => Some(&reload.candidate),
-            Action::Send(_) | Action::Wait(_) => None,
+            Action::Send(_) | Action::Wait(_) | Action::Sweep(_) => None,
         })
         .collect();
     let prepare = |path: &PathBuf| {
@@ -193,6 +195,9 @@ pub async fn run_prepared(
     let plan = |cases: &[&Case], alone| {
         let mut planned = plan::plan(scenario, prepared, &reloads, cases, alone);
         planned.plan.blind = options.blind;
+        if options.trace_sweeps {
+            planned.trace_sweeps();
+        }
         planned
     };
     let planned = plan(&cases, false);
@@ -215,6 +220,9 @@ pub async fn run_prepared(
     let mut again = Collector::new(scenario, &alone, &planned_alone, candidates, whose, false);
     if !alone.is_empty() {
         result = drill(scenario, options, &planned_alone, &mut again).await;
+    }
+    if result.is_ok() {
+        result = sweep_again(scenario, options, prepared, &cases, &mut collector, whose).await;
     }
     let error = result.err();
     let unreached = unreached(error.as_ref());
@@ -239,6 +247,42 @@ pub async fn run_prepared(
         output: collector.output,
         duration_us: micros(started),
     }
+}
+
+/// Looks once more at what of the sweeps does not stand yet: first at what rules that remember have to do with,
+/// in labs of their own, then at what is not as it should be, one by one.
+async fn sweep_again(
+    scenario: &Scenario,
+    options: &Options,
+    prepared: &Loadable,
+    cases: &[&Case],
+    collector: &mut Collector<'_>,
+    whose: &'static str,
+) -> Result<(), ScenarioError> {
+    for confirm in [false, true] {
+        let parts = if confirm {
+            collector.unconfirmed()
+        } else {
+            collector.paced()
+        };
+        if parts.is_empty() {
+            continue;
+        }
+        let mut planned = plan::parts(scenario, prepared, cases, &parts);
+        planned.plan.blind = options.blind;
+        if options.trace_sweeps {
+            planned.trace_sweeps();
+        }
+        let candidates = vec![prepared];
+        let mut again = Collector::new(scenario, cases, &planned, candidates, whose, false);
+        if let Err(error) = drill(scenario, options, &planned, &mut again).await {
+            collector.forget_sweeps();
+            return Err(error);
+        }
+        let found = again.into_sweeps();
+        collector.absorb(found);
+    }
+    Ok(())
 }
 
 async fn drill(

@@ -240,7 +240,7 @@ fn every_key_of_the_format_is_documented() {
             _ => {}
         }
     }
-    let pages = ["scenario-format", "packets", "conversations"];
+    let pages = ["scenario-format", "packets", "conversations", "sweeps"];
     let guide = pages
         .map(|page| read(format!("docs/guide/{page}.md")))
         .concat();

@@ -1,7 +1,7 @@
 //! Holds the conversations of a plan: in one lab where they may share it, in a fresh one each where
 //! they may not.
 
-use std::{thread::JoinHandle, time::Instant};
+use std::{collections::BTreeSet, thread::JoinHandle, time::Instant};
 
 use crate::{
     agent::Records,
@@ -12,9 +12,10 @@ use crate::{
     nftnetlink::NftSocket,
     prober::{Prober, Senses, stay_on_this_cpu},
     protocol::{
-        Blind, Broken, CandidateSpec, Control, Conversation, Listing, Loaded, Plan, Probe, Record,
-        Reload, Reloaded, Step, Task, Watch, micros,
+        Blind, Broken, CandidateSpec, Control, Conversation, Evidence, Listing, Loaded, Plan,
+        Probe, Record, Reload, Reloaded, Step, Task, Watch, micros,
     },
+    sweep,
 };
 
 /// The number of the lab in which the control run is made.
@@ -165,6 +166,19 @@ impl Drill<'_> {
         Ok(lab.firewall.run(self.world, list)?.listing)
     }
 
+    /// The numbers that the rules, or the sets of ports that they look at, name.
+    fn named(&self, lab: &Lab, listing: &Listing) -> Result<BTreeSet<u16>, Broken> {
+        let mut named = sweep::numbers(&listing.iptables);
+        named.append(&mut sweep::numbers(&listing.ip6tables));
+        // The elements of named sets are not part of the listing.
+        if listing.listing.contains("inet_service") {
+            named.append(&mut sweep::numbers(&self.list_state(lab)?));
+        } else {
+            named.append(&mut sweep::numbers(&listing.listing));
+        }
+        Ok(named)
+    }
+
     /// The last look at the rules that evidence is about.
     fn seal(&mut self, lab: &Lab, nft: &mut NftSocket, legacy: &Listing) -> Result<(), Broken> {
         let mut now = Listing::default();
@@ -211,6 +225,19 @@ impl Drill<'_> {
                             evidence.listing = Some(self.list_state(&lab)?);
                         }
                         self.records.send(&Record::Evidence(Box::new(evidence)));
+                    }
+                    Step::Sweep(sweep) => {
+                        let control = controls.next().unwrap_or_default();
+                        let named = self.named(&lab, &listing)?;
+                        let records = &mut *self.records;
+                        let swept =
+                            sweep::sweep(&mut prober, &mut nft, sweep, &named, |evidence| {
+                                records.send(&Record::Evidence(Box::new(Evidence {
+                                    control: control.clone(),
+                                    ..evidence
+                                })));
+                            })?;
+                        self.records.send(&Record::Swept(swept));
                     }
                     Step::Reload(reload) => {
                         let control = reload.meanwhile.as_ref().and_then(|_| controls.next());
@@ -287,6 +314,7 @@ fn probes_of(conversation: &Conversation) -> impl Iterator<Item = &Probe> {
     conversation.steps.iter().filter_map(|step| match step {
         Step::Probe(probe) => Some(&**probe),
         Step::Reload(reload) => reload.meanwhile.as_deref(),
+        Step::Sweep(sweep) => Some(&sweep.probe),
         Step::Wait(_) => None,
     })
 }

@@ -42,6 +42,54 @@ impl Counters {
     }
 }
 
+/// Connection tracking in the current network namespace.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Conntrack {
+    /// How many connections it knows.
+    pub(crate) entries: u64,
+    /// How many packets it has thrown away, or connections to make room: because the table was full, or
+    /// because a translation found no free port.
+    pub(crate) lost: u64,
+}
+
+impl Conntrack {
+    /// Reads `/proc/net/stat/nf_conntrack`; nothing where there is no connection tracking.
+    pub(crate) fn read() -> Self {
+        fs::read_to_string("/proc/thread-self/net/stat/nf_conntrack")
+            .map(|text| Self::parse(&text))
+            .unwrap_or_default()
+    }
+
+    /// A line of names, and one of hexadecimal numbers for each CPU; `entries` is the same on all.
+    fn parse(text: &str) -> Self {
+        const LOST: [&str; 3] = ["drop", "early_drop", "insert_failed"];
+        let mut conntrack = Self::default();
+        let mut lines = text.lines();
+        let names: Vec<&str> = lines
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        for line in lines {
+            for (name, value) in names.iter().zip(line.split_whitespace()) {
+                let value = u64::from_str_radix(value, 16).unwrap_or_default();
+                match *name {
+                    "entries" => conntrack.entries = value,
+                    name if LOST.contains(&name) => conntrack.lost += value,
+                    _ => {}
+                }
+            }
+        }
+        conntrack
+    }
+
+    /// The most connections that it may know, where the kernel says so.
+    pub(crate) fn most() -> Option<u64> {
+        let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").ok()?;
+        text.trim().parse().ok()
+    }
+}
+
 /// `Ip: InReceives InNoRoutes` over `Ip: 12 3`.
 fn paired_lines(text: &str, counters: &mut BTreeMap<String, u64>) {
     let mut lines = text.lines();
@@ -72,6 +120,17 @@ fn single_lines(text: &str, counters: &mut BTreeMap<String, u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The columns of Linux 6.18 (net/netfilter/nf_conntrack_standalone.c), two CPUs.
+    #[test]
+    fn what_connection_tracking_lost_is_added_up_over_the_cpus() {
+        let text = "entries  clashres found new invalid ignore delete chainlength insert \
+                    insert_failed drop early_drop icmp_error\n\
+                    0000001f 0 0 0 0 0 0 0 0 00000001 00000002 0000000a 00000004\n\
+                    0000001f 0 0 0 0 0 0 0 0 00000000 00000010 00000000 00000000\n";
+        let found = Conntrack::parse(text);
+        assert_eq!((found.entries, found.lost), (31, 1 + 2 + 10 + 16));
+    }
 
     #[test]
     fn counters_that_grew_are_named_by_group_and_name() {

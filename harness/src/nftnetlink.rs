@@ -13,6 +13,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+    conntrack::ConntrackMessage,
     nftables::{
         Bitwise, ChainAttribute, ChainMessage, Cmp, DataAttribute, DevHookNumber, Expressions,
         GenAttribute, GenMessage, Hook, HookNumber, Immediate, InetHookNumber, Meta, MetaKey,
@@ -122,6 +123,33 @@ impl NftSocket {
     pub(crate) fn trace_states(&mut self) -> Result<(), Broken> {
         self.commit(state_batch())
             .doing(|| "watch the state of connections")
+    }
+
+    /// Forgets every connection (`IPCTNL_MSG_CT_DELETE` without a tuple,
+    /// linux/netfilter/nfnetlink_conntrack.h).
+    pub(crate) fn forget_connections(&mut self) -> io::Result<()> {
+        let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, 0);
+        let message = NetfilterMessage::new(header, ConntrackMessage::Delete(Vec::new()));
+        let bytes = self.serialize_message(message, NLM_F_REQUEST | NLM_F_ACK);
+        self.socket.send(&bytes, 0)?;
+        let mine = self.sequence;
+        let mut done = false;
+        while !done {
+            self.answers(|sequence, message| {
+                if sequence == mine
+                    && let NetlinkPayload::Error(error) = message
+                {
+                    done = true;
+                    return if error.code.is_some() {
+                        Err(error.to_io())
+                    } else {
+                        Ok(())
+                    };
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Sends a transaction and waits until each of its messages is acknowledged.
@@ -361,6 +389,7 @@ const MAX_EVENTS: usize = 1 << 16;
 /// Listens to the nftables trace of the namespace in which it was opened.
 pub(crate) struct TraceSocket {
     socket: Socket,
+    deaf: bool,
     /// The trace of legacy iptables, where it is in use.
     legacy: Option<RefCell<LogSocket>>,
 }
@@ -382,11 +411,26 @@ impl TraceSocket {
         };
         Ok(Self {
             socket: open().doing(|| "listen to the nftables trace")?,
+            deaf,
             legacy: match xtables::in_use() && !deaf {
                 true => Some(RefCell::new(LogSocket::open(buffer)?)),
                 false => None,
             },
         })
+    }
+
+    /// Leaves the trace group: the kernel then spends no time on events.
+    pub(crate) fn pause(&mut self) -> io::Result<()> {
+        self.socket.drop_membership(TRACE_GROUP)
+    }
+
+    /// Listens again; what was missed in between is nobody's evidence.
+    pub(crate) fn resume(&mut self) -> io::Result<()> {
+        if !self.deaf {
+            self.socket.add_membership(TRACE_GROUP)?;
+        }
+        self.drain(&mut Trace::default());
+        Ok(())
     }
 
     /// Takes all events that are there. Tracing happens while a packet is processed, so behind a

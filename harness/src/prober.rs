@@ -21,16 +21,16 @@ use nix::{
 
 use crate::{
     error::Doing,
-    kernel::Counters,
+    kernel::{Conntrack, Counters},
     lab::{Lab, Link, devices},
     mute::Mute,
     netlog::LogSocket,
     netns::NetNs,
     nftnetlink::{NftSocket, TRACE_TABLE, TraceSocket},
-    packet::{Relation, VlanTag, pieces, protocol, relate_bytes, relate_traced},
+    packet::{Packet, Relation, VlanTag, craft, pieces, protocol, relate_bytes, relate_traced},
     protocol::{
         Blind, Broken, Bytes, Control, Evidence, KernelAnswer, Observed, Origin, Place, Probe,
-        Reloaded, SendError, Sighting, Trace, TraceEvent, TraceVerdict, micros,
+        Reloaded, SendError, Sighting, Trace, TraceEvent, TraceVerdict, Unproven, micros,
     },
     rtnetlink::RouteSocket,
     socket::{
@@ -123,6 +123,15 @@ impl Senses {
             log.drain(&mut evidence.logged);
         }
     }
+}
+
+/// What tells, before and behind a batch, whether anything was lost in between.
+struct Vitals {
+    /// What each socket of the prober could not take.
+    overflows: Vec<u32>,
+    /// Frames that came in at the firewall's end of the wire.
+    received: u64,
+    conntrack: Conntrack,
 }
 
 /// Keeps this thread on the CPU it is on: the order of packets holds per CPU.
@@ -261,6 +270,140 @@ impl<'a> Prober<'a> {
         Ok(())
     }
 
+    /// Sends many packets, `window` of them between two barriers, without a trace, and hands over what was
+    /// seen of each window. What may have been lost is said, and which packets could not be sent: an error of
+    /// the firewall's own output hook (`EPERM`) is none.
+    pub(crate) fn batch(
+        &mut self,
+        from: Origin,
+        packets: &[Packet],
+        window: usize,
+        mut each: impl FnMut(&[Packet], Vec<Sighting>),
+    ) -> Result<Option<Unproven>, Broken> {
+        if let Some(trace) = &mut self.senses.trace {
+            trace.pause().doing(|| "leave the nftables trace")?;
+        }
+        let unproven = self.sound_batch(from, packets, window, &mut each);
+        if let Some(trace) = &mut self.senses.trace {
+            trace.resume().doing(|| "listen to the nftables trace")?;
+        }
+        unproven
+    }
+
+    fn sound_batch(
+        &mut self,
+        from: Origin,
+        packets: &[Packet],
+        window: usize,
+        each: &mut impl FnMut(&[Packet], Vec<Sighting>),
+    ) -> Result<Option<Unproven>, Broken> {
+        let mut unproven = None;
+        self.drain(&mut Vec::new())?;
+        let before = self.vitals(from)?;
+        for window in packets.chunks(window) {
+            if !self.send_packets(from, window)? {
+                unproven = Some(Unproven::NotSent);
+            }
+            let observed = self.observe(from)?;
+            if !observed.barrier {
+                unproven = Some(Unproven::BarrierLost);
+            }
+            each(window, observed.seen);
+        }
+        let after = self.vitals(from)?;
+        let entered = match from {
+            Origin::Wire(_) => after.received - before.received,
+            // Whoever sends from inside is told what became of it.
+            Origin::Firewall => packets.len() as u64,
+        };
+        Ok(if unproven.is_some() {
+            unproven
+        } else if after.overflows != before.overflows {
+            Some(Unproven::Overflow)
+        } else if entered < packets.len() as u64 {
+            Some(Unproven::NeverEntered)
+        } else if after.conntrack.lost != before.conntrack.lost {
+            Some(Unproven::TableFull)
+        } else {
+            None
+        })
+    }
+
+    /// Sends packets in order; false if one of them could not be sent.
+    fn send_packets(&mut self, from: Origin, packets: &[Packet]) -> Result<bool, Broken> {
+        if self.blind == Some(Blind::ProbesNeverEnter) {
+            return Ok(true);
+        }
+        match from {
+            Origin::Wire(interface) => {
+                let (Some(link), Some(wire)) =
+                    (self.lab.links.get(interface), self.wire(interface))
+                else {
+                    return Err(Broken::new("read the plan", "a sweep from no interface"));
+                };
+                let frame = |packet| frame_to_firewall(link, packet, &craft(packet));
+                let frames: Vec<_> = packets.iter().map(frame).collect();
+                wire.send(&frames)
+                    .doing(|| format!("send on the wire of {}", link.name))?;
+                Ok(true)
+            }
+            Origin::Firewall => {
+                let output = self
+                    .output(None, 0)
+                    .doing(|| "open a socket for the firewall's own packets")?;
+                let sent = |packet: &Packet| match output.send(&craft(packet), packet.destination) {
+                    Ok(()) => true,
+                    Err(error) => error.raw_os_error() == Some(libc::EPERM),
+                };
+                let refused = packets.iter().filter(|packet| !sent(packet)).count();
+                Ok(refused == 0)
+            }
+        }
+    }
+
+    /// What tells whether anything was lost on its way.
+    fn vitals(&mut self, from: Origin) -> Result<Vitals, Broken> {
+        let wires = self.wires.values().map(PacketSocket::lost);
+        let inputs = self.inputs.iter().map(InputSocket::lost);
+        let overflows: io::Result<Vec<u32>> = wires.chain(inputs).collect();
+        let device = match from {
+            Origin::Wire(interface) => self.lab.links.get(interface).map(|link| link.device),
+            Origin::Firewall => None,
+        };
+        let link = device.and_then(|device| self.lab.links.get(device));
+        Ok(Vitals {
+            overflows: overflows.doing(|| "ask what the prober's sockets lost")?,
+            received: match link {
+                Some(link) => self.routes.link_counters(link.firewall_index)?.rx_packets,
+                None => 0,
+            },
+            conntrack: self.conntrack()?,
+        })
+    }
+
+    fn conntrack(&self) -> Result<Conntrack, Broken> {
+        self.lab.firewall.run(self.world, || Ok(Conntrack::read()))
+    }
+
+    /// Makes room for this many connections more, as far as it can; those that are known are forgotten then.
+    pub(crate) fn make_room(
+        &mut self,
+        nft: &mut NftSocket,
+        connections: usize,
+    ) -> Result<(), Broken> {
+        let most = self
+            .lab
+            .firewall
+            .run(self.world, || Ok(Conntrack::most()))?;
+        let known = self.conntrack()?.entries;
+        // The table is shared with nobody, but its limit is a number of all namespaces: half of it is plenty.
+        if known > 0 && most.is_some_and(|most| known + connections as u64 > most / 2) {
+            // Where there is no ctnetlink, the full table is noticed.
+            let _ = nft.forget_connections();
+        }
+        Ok(())
+    }
+
     /// Keeps the firewall's own TCP out of what happens at this port.
     pub(crate) fn mute(&self, port: u16) -> Result<Mute, Broken> {
         self.lab.firewall.run(self.world, || {
@@ -364,11 +507,13 @@ impl<'a> Prober<'a> {
                 }
                 Origin::Firewall => {
                     for probe in run {
-                        let sent = self.output(probe).and_then(|output| {
-                            pieces(&probe.packet)
-                                .iter()
-                                .try_for_each(|piece| output.send(piece, probe.packet.destination))
-                        });
+                        let sent =
+                            self.output(probe.user.as_deref(), probe.mark)
+                                .and_then(|output| {
+                                    pieces(&probe.packet).iter().try_for_each(|piece| {
+                                        output.send(piece, probe.packet.destination)
+                                    })
+                                });
                         if let Err(failed) = sent {
                             error = Some(SendError {
                                 code: failed.raw_os_error().unwrap_or_default(),
@@ -383,11 +528,11 @@ impl<'a> Prober<'a> {
     }
 
     /// The socket that sends a probe of the firewall itself.
-    fn output(&mut self, probe: &Probe) -> io::Result<&OutputSocket> {
-        match self.outputs.entry((probe.user.clone(), probe.mark)) {
+    fn output(&mut self, user: Option<&str>, mark: u32) -> io::Result<&OutputSocket> {
+        match self.outputs.entry((user.map(str::to_owned), mark)) {
             Entry::Occupied(open) => Ok(open.into_mut()),
             Entry::Vacant(vacant) => {
-                let open = || Ok(OutputSocket::open(probe.user.as_deref(), probe.mark));
+                let open = || Ok(OutputSocket::open(user, mark));
                 let opened = self.lab.firewall.run(self.world, open);
                 Ok(vacant.insert(opened.map_err(io::Error::other)??))
             }
@@ -500,8 +645,8 @@ impl<'a> Prober<'a> {
 fn counters(lab: &Lab, routes: &mut RouteSocket) -> Result<Counters, Broken> {
     let mut counters = Counters::read()?;
     for link in &lab.links {
-        let others = routes.packets_for_others(link.firewall_index)?;
-        counters.add("LinkRxOtherHostDropped", others);
+        let link = routes.link_counters(link.firewall_index)?;
+        counters.add("LinkRxOtherHostDropped", link.rx_otherhost_dropped);
     }
     Ok(counters)
 }

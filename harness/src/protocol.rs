@@ -9,10 +9,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use crate::bytes::{Bytes, hex};
-use crate::packet::Packet;
+use crate::packet::{Answer, Packet};
 
 /// Version of this protocol; the agent refuses any other.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Everything the agent needs for one scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,6 +205,28 @@ pub enum Step {
     Wait(u64),
     /// Load another configuration over the present one.
     Reload(Reload),
+    /// Send a packet to many ports.
+    Sweep(Box<Sweep>),
+}
+
+/// The same packet to many ports, in batches: what came out and what came back is seen for every port, and a
+/// sample of the ports is probed once more, one by one, with a full trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The packet, as it is for the first of the ports: TCP or UDP. Its number is that of the sweep.
+    pub probe: Probe,
+    /// The destination ports: ranges with both their ends, ascending, none of them 0.
+    pub ports: Vec<(u16, u16)>,
+    /// Whether every port is probed one by one, and nothing in batches.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub traced: bool,
+}
+
+impl Sweep {
+    /// Every port, in order.
+    pub fn each_port(&self) -> impl Iterator<Item = u16> {
+        self.ports.iter().flat_map(|(first, last)| *first..=*last)
+    }
 }
 
 /// One packet to send.
@@ -349,8 +371,11 @@ pub enum Record {
     LoadFailed(CommandFailure),
     /// The ruleset as listed after the last layer.
     Ruleset(Listing),
-    /// What was observed of one probe.
+    /// What was observed of one probe. Of a port of a sweep it has the sweep's number, and
+    /// [`Evidence::sent`].
     Evidence(Box<Evidence>),
+    /// What the batches of a sweep showed; the evidence of its sample came before.
+    Swept(Swept),
     /// The last look at the configuration that the evidence since [`Record::Loaded`] is about.
     Sealed {
         /// Generation of the nftables ruleset after the last probe.
@@ -370,6 +395,68 @@ pub enum Record {
     Refused(Broken),
     /// The lab broke.
     Broken(Broken),
+}
+
+/// What the batches of a sweep showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swept {
+    /// The number of [`Sweep::probe`].
+    pub sweep: u32,
+    /// Ports that follow each other and fared alike, ascending; together all of [`Sweep::ports`], unless they
+    /// were probed one by one.
+    pub runs: Vec<SweptRun>,
+    /// From the first packet to the last look, the sample included, in microseconds.
+    pub duration_us: u64,
+}
+
+/// Ports of a sweep that follow each other and fared alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweptRun {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+    /// What became of each.
+    pub fate: Fate,
+}
+
+/// What became of a port in a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// The packet came out.
+    Arrived {
+        /// Where.
+        place: Place,
+        /// Its source there.
+        source: IpAddr,
+        /// Its destination there.
+        destination: IpAddr,
+        /// Its destination port there, if it is another one.
+        port: Option<u16>,
+    },
+    /// It did not come out, and this came back.
+    Answered(Answer),
+    /// Nothing came out and nothing came back, and nothing was lost on the way.
+    Silent,
+    /// Something may have been lost: the batch proves nothing.
+    Unproven(Unproven),
+}
+
+/// Why a batch proves nothing for a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unproven {
+    /// The packet could not be sent.
+    NotSent,
+    /// The barrier behind the batch was lost.
+    BarrierLost,
+    /// Fewer frames came in at the firewall than were sent.
+    NeverEntered,
+    /// A socket of the prober overflowed.
+    Overflow,
+    /// Connection tracking had no room for the packet.
+    TableFull,
 }
 
 /// What passed while another configuration was loaded.

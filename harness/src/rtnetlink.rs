@@ -17,7 +17,7 @@ use netlink_packet_route::{
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
     link::{
         InfoData, InfoKind, InfoVeth, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
-        State, VlanProtocol,
+        State, Stats64, VlanProtocol,
     },
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState},
     route::{
@@ -225,20 +225,19 @@ impl RouteSocket {
             .contains(&LinkAttribute::OperState(State::Up)))
     }
 
-    /// How many IP packets an interface of this namespace threw away because their frames were for another
-    /// host: by their destination address, or by a VLAN tag that nobody has.
-    pub(crate) fn packets_for_others(&mut self, index: u32) -> Result<u64, Broken> {
+    /// What an interface of this namespace has counted.
+    pub(crate) fn link_counters(&mut self, index: u32) -> Result<Stats64, Broken> {
         let mut link = LinkMessage::default();
         link.header.index = index;
         let answer = self
             .request(RouteNetlinkMessage::GetLink(link), NLM_F_REQUEST)
             .doing(|| format!("ask for the counters of interface number {index}"))?;
         let Some(RouteNetlinkMessage::NewLink(link)) = answer else {
-            return Ok(0);
+            return Ok(Stats64::default());
         };
-        let counters = link.attributes.iter();
+        let counters = link.attributes.into_iter();
         let mut counters = counters.filter_map(|attribute| match attribute {
-            LinkAttribute::Stats64(counters) => Some(counters.rx_otherhost_dropped),
+            LinkAttribute::Stats64(counters) => Some(counters),
             _ => None,
         });
         Ok(counters.next().unwrap_or_default())

@@ -235,6 +235,11 @@ impl PacketSocket {
         })
     }
 
+    /// How many frames it could not take since it was opened.
+    pub(crate) fn lost(&self) -> io::Result<u32> {
+        sys::packets_lost(&self.fd)
+    }
+
     /// Sends whole frames, in order.
     pub(crate) fn send(&self, frames: &[Vec<u8>]) -> io::Result<()> {
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
@@ -413,6 +418,11 @@ impl InputSocket {
             })
         };
         open().doing(|| format!("listen behind the input hook for IP protocol {protocol}"))
+    }
+
+    /// How many packets it could not take since it was opened.
+    pub(crate) fn lost(&self) -> io::Result<u32> {
+        sys::packets_lost(&self.fd)
     }
 
     /// Takes at most one batch of packets; returns how many there were.

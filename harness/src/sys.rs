@@ -55,6 +55,31 @@ pub(crate) fn set_option(socket: &OwnedFd, level: i32, name: i32, value: i32) ->
     }
 }
 
+/// How many packets a socket could not take, for want of room in its buffer, since it was opened
+/// (`SO_MEMINFO`, linux/sock_diag.h).
+pub(crate) fn packets_lost(socket: &OwnedFd) -> io::Result<u32> {
+    /// `SO_MEMINFO` (asm-generic/socket.h).
+    const SO_MEMINFO: libc::c_int = 55;
+    let mut memory = [0_u32; libc::SK_MEMINFO_DROPS as usize + 1];
+    let mut length = size_of_val(&memory) as libc::socklen_t;
+    // SAFETY: the pointer and the length describe `memory`, which lives across the call; the kernel writes
+    // at most that many bytes.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            (&raw mut memory).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        Ok(memory[libc::SK_MEMINFO_DROPS as usize])
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Lets a socket throw away every packet that it receives (socket(7), `SO_ATTACH_FILTER`).
 pub(crate) fn drop_everything(socket: &OwnedFd) -> io::Result<()> {
     // `ret #0`: keep no byte of it.

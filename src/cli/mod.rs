@@ -97,6 +97,9 @@ struct TestArguments {
     /// How many labs may stand at the same time [default: one per processor].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Probe every port of a sweep one by one, with a full trace: slow, and to the same verdicts.
+    #[arg(long)]
+    trace_sweeps: bool,
     /// Keep the evidence of each scenario in this folder, to look at or to report a bug with.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,

@@ -101,6 +101,7 @@ async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError>
             | Record::Loaded(_)
             | Record::Ruleset(_)
             | Record::Evidence(_)
+            | Record::Swept(_)
             | Record::Sealed { .. }
             | Record::Reloaded(_) => {}
         }

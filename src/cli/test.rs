@@ -71,6 +71,7 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
         ),
         candidate: arguments.candidate.clone(),
         deny_skips: arguments.deny_skips,
+        trace_sweeps: arguments.trace_sweeps,
         blind: arguments.blind,
         record: arguments.record.clone(),
         launchers: Arc::clone(&launchers),

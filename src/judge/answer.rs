@@ -86,7 +86,7 @@ pub(super) fn answer_dropped(probe: &Probe, evidence: &Evidence, setting: Settin
 }
 
 /// The name of an ICMP (RFC 792, RFC 1122, RFC 1812) or ICMPv6 (RFC 4443) error.
-fn reject_kind(v6: bool, kind: u8, code: u8) -> RejectAnswer {
+pub(super) fn reject_kind(v6: bool, kind: u8, code: u8) -> RejectAnswer {
     let known = match (v6, kind, code) {
         (false, 3, 0) | (true, 1, 0) => RejectKind::NetUnreachable,
         (false, 3, 1) | (true, 1, 3) => RejectKind::HostUnreachable,

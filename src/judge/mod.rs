@@ -7,6 +7,7 @@ mod answer;
 mod beside;
 mod compare;
 mod kernel;
+pub mod sweep;
 
 use std::{collections::BTreeMap, net::IpAddr};
 

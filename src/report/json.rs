@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Reporter, Versions};
 use crate::{
-    event::{CaseRecord, Event, ScenarioRecord, StepRecord, Summary},
+    event::{CaseRecord, Event, ScenarioRecord, StepRecord, Summary, SweepGroup},
     verdict::{Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict},
 };
 
@@ -80,6 +80,40 @@ struct JsonStep<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     arrival: Option<JsonArrival<'a>>,
     packet: &'a str,
+    /// Of a sweep: what became of every number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sweep: Option<JsonSweep<'a>>,
+}
+
+/// What became of every number of a sweep, in groups that fared alike.
+#[derive(Serialize)]
+struct JsonSweep<'a> {
+    over: &'static str,
+    /// How many further labs it took, because rules remember earlier packets.
+    #[serde(skip_serializing_if = "is_zero")]
+    labs: usize,
+    groups: Vec<JsonGroup<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonGroup<'a> {
+    first: u16,
+    last: u16,
+    verdict: String,
+    outcome: Outcome,
+    /// How many of them were probed one by one, with a full trace.
+    traced: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    rule: Option<JsonRule<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel: Option<KernelReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrival: Option<JsonArrival<'a>>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The deciding rule; a policy has no handle. Where it was written is known (`file`, `line`, `source`) or
@@ -274,9 +308,9 @@ fn case(record: &CaseRecord) -> JsonCase<'_> {
     }
 }
 
-fn step(record: &StepRecord) -> JsonStep<'_> {
-    let judgement = &record.judgement;
-    let (rule, kernel) = match &judgement.decider {
+/// Who decided: a rule or a policy, or the kernel.
+fn decided(decider: Option<&Decider>) -> (Option<JsonRule<'_>>, Option<KernelReason>) {
+    match decider {
         Some(Decider::Rule(Rule {
             chain,
             handle,
@@ -300,8 +334,11 @@ fn step(record: &StepRecord) -> JsonStep<'_> {
         }
         Some(Decider::Kernel(reason)) => (None, Some(*reason)),
         Some(Decider::NoChain) | None => (None, None),
-    };
-    let arrival = match &judgement.verdict {
+    }
+}
+
+fn arrived(verdict: &Verdict) -> Option<JsonArrival<'_>> {
+    match verdict {
         Verdict::Accept(Arrival {
             interface,
             source,
@@ -317,22 +354,52 @@ fn step(record: &StepRecord) -> JsonStep<'_> {
             dport: *dport,
         }),
         Verdict::Drop | Verdict::Reject(_) | Verdict::Inconclusive(_) => None,
-    };
+    }
+}
+
+fn verdict_text(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Inconclusive(_) => verdict.word().to_owned(),
+        Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_) => verdict.to_string(),
+    }
+}
+
+fn group(group: &SweepGroup) -> JsonGroup<'_> {
+    let (rule, kernel) = decided(group.decider.as_ref());
+    JsonGroup {
+        first: group.first,
+        last: group.last,
+        verdict: verdict_text(&group.verdict),
+        outcome: group.outcome,
+        traced: group.traced,
+        reason: match &group.verdict {
+            Verdict::Inconclusive(why) => Some(why.to_string()),
+            Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_) => None,
+        },
+        rule,
+        kernel,
+        arrival: arrived(&group.verdict),
+    }
+}
+
+fn step(record: &StepRecord) -> JsonStep<'_> {
+    let judgement = &record.judgement;
+    let (rule, kernel) = decided(judgement.decider.as_ref());
     JsonStep {
         file: &record.at.file,
         line: record.at.line,
         expected: &record.expected,
-        verdict: match &judgement.verdict {
-            Verdict::Inconclusive(_) => judgement.verdict.word().to_owned(),
-            Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_) => {
-                judgement.verdict.to_string()
-            }
-        },
+        verdict: verdict_text(&judgement.verdict),
         outcome: judgement.outcome,
         reason: judgement.reason.as_deref(),
         rule,
         kernel,
-        arrival,
+        arrival: arrived(&judgement.verdict),
         packet: &record.packet,
+        sweep: record.sweep.as_ref().map(|sweep| JsonSweep {
+            over: sweep.over.word(),
+            labs: sweep.labs,
+            groups: sweep.groups.iter().map(group).collect(),
+        }),
     }
 }

@@ -84,8 +84,17 @@ fn test_case(record: &ScenarioRecord, case: &CaseRecord) -> TestCase {
         let which = case
             .telling_step()
             .map_or_else(String::new, |step| format!("step: {step}\n"));
+        let groups = step.sweep.iter().flat_map(|sweep| &sweep.groups);
+        let bad = groups.filter(|group| group.outcome != Outcome::Pass);
+        let bad: String = bad
+            .map(|group| {
+                let by = group.decider.as_ref();
+                let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+                format!("{}-{}: {}{by}\n", group.first, group.last, group.verdict)
+            })
+            .collect();
         let details = format!(
-            "{}\n{which}expected: {}\nactual: {}\n{by}packet: {}\n",
+            "{}\n{which}expected: {}\nactual: {}\n{by}packet: {}\n{bad}",
             step.at, step.expected, judgement.verdict, step.packet
         );
         test.status.set_message(reason);

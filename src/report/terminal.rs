@@ -9,8 +9,9 @@ use anstyle::{AnsiColor, Style};
 
 use super::Reporter;
 use crate::{
-    event::{CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
-    verdict::{Outcome, Verdict},
+    event::{CaseRecord, Event, ScenarioError, ScenarioRecord, Summary, SweepGroup, SweepRecord},
+    scenario::ranges_text,
+    verdict::{Decider, Outcome, Verdict},
 };
 
 /// Writes lines to a terminal or a log.
@@ -25,6 +26,8 @@ const PASS: Style = AnsiColor::Green.on_default().bold();
 const FAIL: Style = AnsiColor::Red.on_default().bold();
 const INCONCLUSIVE: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
+/// The most ranges of a sweep that are shown.
+const SWEEP_GROUPS: usize = 12;
 const STRONG: Style = Style::new().bold();
 
 impl<W: Write> Terminal<W> {
@@ -103,6 +106,10 @@ impl<W: Write> Terminal<W> {
             self.fact("step", &which)?;
         }
         self.fact("expected", &step.expected)?;
+        if let Some(sweep) = &step.sweep {
+            self.sweep(sweep, judgement.reason.as_deref())?;
+            return self.fact("packet", &step.packet);
+        }
         match &judgement.verdict {
             Verdict::Inconclusive(reason) => self.fact("because", &reason.to_string())?,
             verdict => {
@@ -123,6 +130,37 @@ impl<W: Write> Terminal<W> {
             return Ok(());
         }
         self.fact("packet", &step.packet)
+    }
+
+    /// What of a sweep is not as it should be, group by group.
+    fn sweep(&mut self, sweep: &SweepRecord, reason: Option<&str>) -> io::Result<()> {
+        if let Some(reason) = reason {
+            self.fact("actual", reason)?;
+        }
+        let bad = |group: &&SweepGroup| group.outcome != Outcome::Pass;
+        let (bad, good): (Vec<_>, Vec<_>) = sweep.groups.iter().partition(bad);
+        for group in bad.iter().take(SWEEP_GROUPS) {
+            let numbers = ranges_text(&[(group.first, group.last)]);
+            let mut said = group.verdict.to_string();
+            if let Some(decider) = &group.decider {
+                said = format!("{said} by {decider}");
+            }
+            self.fact(&numbers, &said)?;
+            let line = group.decider.as_ref().and_then(Decider::written_otherwise);
+            if let Some(line) = line {
+                self.fact("source", line)?;
+            }
+        }
+        let more = bad.len().saturating_sub(SWEEP_GROUPS);
+        if more > 0 {
+            self.fact("and", &plural(more, "more range"))?;
+        }
+        let count = |groups: &[&SweepGroup]| groups.iter().map(|group| group.count()).sum::<u32>();
+        let (open, closed): (Vec<_>, Vec<_>) = good
+            .iter()
+            .partition(|group| matches!(group.verdict, Verdict::Accept(_)));
+        let as_expected = format!("{} open and {} closed", count(&open), count(&closed));
+        self.fact("the rest", &format!("{as_expected} as expected"))
     }
 
     fn fact(&mut self, name: &str, value: &str) -> io::Result<()> {

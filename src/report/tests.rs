@@ -157,6 +157,7 @@ fn record(error: Option<ScenarioError>) -> ScenarioRecord {
         .map(|(case, judgement)| CaseRecord {
             case: case.clone(),
             steps: vec![StepRecord {
+                sweep: None,
                 text: case.steps[0].text.clone(),
                 at: case.at.clone(),
                 expected: case.sends().next().unwrap().expect.to_string(),

@@ -11,6 +11,7 @@ use std::{
 use firedrill_harness::packet;
 use ipnet::IpNet;
 
+use super::Sweep;
 use crate::dialect::{Config, layers};
 
 /// One YAML file.
@@ -198,6 +199,8 @@ pub enum Action {
     Wait(Duration),
     /// Another configuration is loaded over the present one.
     Reload(Box<Reload>),
+    /// A packet is sent to every port.
+    Sweep(Box<Sweep>),
 }
 
 /// A packet, and what should become of it.
@@ -259,7 +262,7 @@ impl Case {
         self.steps.iter().filter_map(|step| match &step.action {
             Action::Send(send) => Some(&**send),
             Action::Reload(reload) => reload.meanwhile.as_ref(),
-            Action::Wait(_) => None,
+            Action::Wait(_) | Action::Sweep(_) => None,
         })
     }
 }

@@ -176,6 +176,7 @@ pub(super) static SCENARIO: Object = Object {
                 Shape::ShortTest(&OUTCOME),
                 Shape::Object(&TEST),
                 Shape::Object(&CONVERSATION),
+                Shape::Object(&SWEEP),
             ])),
             "What should happen, one expectation each; a test runs once for every address family that both ends have.",
         ),
@@ -456,7 +457,81 @@ pub(super) static TEST: Object = Object {
         optional("mark", Shape::Scalar, MARK_DOC),
         required("expect", OUTCOME, "What the firewall should do with it."),
     ],
-    planned: &["only-open"],
+    planned: &[],
+    spread: false,
+};
+
+/// A test that goes through every port.
+pub(super) static SWEEP: Object = Object {
+    name: "sweep",
+    what: "the sweep",
+    doc: "A test that goes through all 65,535 ports of TCP and of UDP, and says which of them are open and no other.",
+    keys: &[
+        optional(
+            "name",
+            Shape::Text,
+            "The test in a few words; `FROM -> TO only-open` when not given.",
+        ),
+        required(
+            "from",
+            PARTY,
+            "Who sends: a host, `firewall`, or `firewall@INTERFACE` for its address there.",
+        ),
+        required(
+            "to",
+            PARTY,
+            "Who should receive: a host, `firewall`, or `firewall@INTERFACE`.",
+        ),
+        optional(
+            "family",
+            Shape::Word(families),
+            "Tests only this address family.",
+        ),
+        required(
+            "only-open",
+            Shape::Object(&ONLY_OPEN),
+            "What is open; everything else is closed.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+const OPEN_PORTS: Shape = Shape::OneOrMore(&Shape::Scalar);
+
+/// `only-open:`.
+pub(super) static ONLY_OPEN: Object = Object {
+    name: "only-open",
+    what: "what is open",
+    doc: "What is open, protocol by protocol: numbers, ranges (`8000-8010`) and names; `any` where it does not matter.",
+    keys: &[
+        optional(
+            "tcp",
+            OPEN_PORTS,
+            "The open TCP ports: `[80, 443, 8000-8010]`; none when not given.",
+        ),
+        optional(
+            "udp",
+            OPEN_PORTS,
+            "The open UDP ports; none when not given.",
+        ),
+        optional(
+            "protocols",
+            OPEN_PORTS,
+            "The other IP protocols that pass: `[gre, esp, 89]`; not looked at when not given.",
+        ),
+        optional(
+            "icmp",
+            OPEN_PORTS,
+            "The ICMP types that pass: `[echo-request]`; not looked at when not given.",
+        ),
+        optional(
+            "among",
+            OPEN_PORTS,
+            "The ports of TCP and UDP that are looked at: `1-1023`; all when not given.",
+        ),
+    ],
+    planned: &[],
     spread: false,
 };
 

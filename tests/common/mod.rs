@@ -147,6 +147,38 @@ pub struct Case {
     pub rule: Option<Rule>,
     pub kernel: Option<String>,
     pub arrival: Option<Arrival>,
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    pub sweep: Option<Sweep>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Step {
+    pub step: String,
+    pub verdict: String,
+    pub outcome: String,
+    pub reason: Option<String>,
+    pub sweep: Option<Sweep>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Sweep {
+    pub over: String,
+    #[serde(default)]
+    pub labs: usize,
+    pub groups: Vec<Group>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Group {
+    pub first: u16,
+    pub last: u16,
+    pub verdict: String,
+    pub outcome: String,
+    pub traced: u32,
+    pub reason: Option<String>,
+    pub rule: Option<Rule>,
+    pub arrival: Option<Arrival>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

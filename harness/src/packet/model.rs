@@ -547,6 +547,24 @@ impl Packet {
         }
     }
 
+    /// The same packet to another port, with another identity.
+    #[must_use]
+    pub fn to_port(&self, port: u16, cookie: u32) -> Self {
+        let mut other = self.clone();
+        other.cookie = cookie;
+        if let Some((sport, _)) = self.ports() {
+            other.transport.set_ports(sport, port);
+        }
+        other
+    }
+
+    /// Gives it another source port, if it has one.
+    pub(crate) fn set_sport(&mut self, port: u16) {
+        if let Some((_, dport)) = self.ports() {
+            self.transport.set_ports(port, dport);
+        }
+    }
+
     /// Whether it is no IP packet, but asks or tells who has an address.
     #[must_use]
     pub fn is_arp(&self) -> bool {

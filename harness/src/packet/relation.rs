@@ -1,5 +1,7 @@
 //! How a packet that was seen relates to a probe.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Ah, Esp, Gre, Ospf, Packet, Payload, Sctp, Seen, Transport, UdpLite, arp, craft, model::MAGIC,
     protocol, seen::is_extension, tcp_flag,
@@ -17,7 +19,8 @@ pub enum Relation {
 }
 
 /// Something that came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// A TCP segment with RST.
     TcpReset,
@@ -176,6 +179,35 @@ impl Packet {
             | Transport::Bytes(_)
             | Transport::Other { .. } => None,
         }
+    }
+}
+
+impl Seen<'_> {
+    /// The low halves of the cookies that this packet may carry, quote or answer, the surest first. Each is
+    /// only a hint: [`relate`] decides.
+    pub(crate) fn hints(&self) -> Vec<u16> {
+        let mut hints = Vec::with_capacity(8);
+        let low = |cookie: u32| cookie as u16;
+        let word = |at: usize| {
+            let bytes = self.transport()?.get(at..)?.first_chunk()?;
+            Some(u32::from_be_bytes(*bytes))
+        };
+        if self.protocol == protocol::TCP {
+            hints.extend(word(4).map(low));
+            // A reset acknowledges the SYN.
+            hints.extend(word(8).map(|number| low(number.wrapping_sub(1))));
+        }
+        hints.extend(mark_in(self.payload).map(low));
+        hints.extend(
+            self.ports()
+                .into_iter()
+                .flat_map(|(sport, dport)| [dport, sport]),
+        );
+        hints.push(low(self.identity));
+        if let Some((_, _, quotation)) = self.icmp_error() {
+            hints.extend(Seen::parse(quotation).iter().flat_map(Seen::hints));
+        }
+        hints
     }
 }
 

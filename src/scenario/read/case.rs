@@ -161,24 +161,32 @@ impl Reader<'_> {
         (1..=LINK_MTU).contains(&longest)
     }
 
+    /// The families that the ends of a test share, or only the one that it asks for.
+    pub(super) fn narrowed(
+        &mut self,
+        shared: &[Family],
+        only: Option<(Family, Span)>,
+        arrow: &str,
+    ) -> Option<Vec<Family>> {
+        let Some((only, at)) = only else {
+            return Some(shared.to_vec());
+        };
+        if shared.contains(&only) {
+            return Some(vec![only]);
+        }
+        let message = format!(
+            "the ends of this test share no {} addresses",
+            family_name(only)
+        );
+        let shared = family_names(shared);
+        self.problem(at, message)
+            .label(format!("{} can only be tested with {shared}", quote(arrow)));
+        None
+    }
+
     /// Every packet in every family that it is sent in; `None` when one would be sent in none.
     fn sent<'t>(&mut self, test: &'t TestDraft) -> Option<Vec<Sent<'t>>> {
-        let mut families = test.ends.families.clone();
-        if let Some((only, at)) = test.family {
-            families.retain(|family| *family == only);
-            if families.is_empty() {
-                let shared = family_names(&test.ends.families);
-                let message = format!(
-                    "the ends of this test share no {} addresses",
-                    family_name(only)
-                );
-                self.problem(at, message).label(format!(
-                    "{} can only be tested with {shared}",
-                    quote(&test.arrow)
-                ));
-                return None;
-            }
-        }
+        let families = self.narrowed(&test.ends.families, test.family, &test.arrow)?;
         let mut sent = Vec::new();
         for probe in &test.probes {
             if let (Party::Firewall(_), Some((at, field))) =

@@ -16,6 +16,7 @@ mod routes;
 mod sandbox;
 mod service;
 mod steps;
+mod sweep;
 mod tests;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use fields::Value;
 #[cfg(test)]
 pub(in crate::scenario) use fields::asked;
+pub(in crate::scenario) use service::portless;
 
 use super::{
     Scenario,

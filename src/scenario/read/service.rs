@@ -345,7 +345,7 @@ fn to_port(protocol: &str, port: u16) -> PacketSpec {
 }
 
 /// The usual packet of a protocol that has no ports and needs nothing more said.
-fn portless(protocol: &str) -> Option<Transport> {
+pub(in crate::scenario) fn portless(protocol: &str) -> Option<Transport> {
     Some(match protocol {
         "gre" => Transport::Gre(Gre {
             protocol: 0x0800,

@@ -40,10 +40,10 @@ pub(super) struct TestDraft {
     pub(super) short: bool,
 }
 
-/// Whether a test is a conversation.
-fn has_steps(value: Value<'_>) -> bool {
+/// Whether a test has a key that makes it one of a kind.
+fn has(key: &str, value: Value<'_>) -> bool {
     match &value.node.kind {
-        Kind::Map(entries) => entries.iter().any(|entry| entry.key.text == "steps"),
+        Kind::Map(entries) => entries.iter().any(|entry| entry.key.text == key),
         Kind::Scalar(_) | Kind::List(_) | Kind::Null => false,
     }
 }
@@ -69,8 +69,10 @@ impl Reader<'_> {
         let mut expander = Expander::new(id, world);
         for item in items {
             let value = Value::item(item);
-            if has_steps(value) {
+            if has("steps", value) {
                 self.conversation(value, world, &mut expander);
+            } else if has("only-open", value) {
+                self.sweep(value, world, &mut expander);
             } else if let Some(test) = self.test(value, world) {
                 self.expand(test, &mut expander);
             }
@@ -308,7 +310,7 @@ impl Reader<'_> {
         })
     }
 
-    fn end_field<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Option<Word<'n>> {
+    pub(super) fn end_field<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Option<Word<'n>> {
         self.line(fields.get(name)?, "a host or `firewall`")
     }
 

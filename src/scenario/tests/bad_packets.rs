@@ -111,19 +111,6 @@ fn missing_and_contradicting_keys_of_a_test_are_named() {
 }
 
 #[test]
-fn forms_of_a_later_version_are_not_called_typing_errors() {
-    assert_snapshot!(problems_of_tests(&[
-        "{ name: b, from: internet, to: firewall, only-open: { tcp: [80] } }",
-    ]), @r"
-    error: `only-open` is not supported in this version
-      --> test.yaml:11:46
-       |
-    11 |   - { name: b, from: internet, to: firewall, only-open: { tcp: [80] } }
-       |                                              ^^^^^^^^^
-    ");
-}
-
-#[test]
 fn a_packet_has_one_transport_header() {
     assert_snapshot!(packets(&[
         "{}",

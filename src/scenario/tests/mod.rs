@@ -26,6 +26,7 @@ mod problems;
 mod roundtrip;
 mod sandbox;
 mod schema;
+mod sweeps;
 
 /// The folder that the texts of the tests seem to be in.
 const FOLDER: &str = "src/scenario/tests/fixtures";

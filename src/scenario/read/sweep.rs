@@ -1,0 +1,328 @@
+//! `only-open:`, a test that goes through every port.
+
+use super::{
+    super::{
+        Action, Case, Family, Over, Step, Sweep, ranges_text, shape,
+        source::Span,
+        sweep::PROTOCOLS,
+        tree::{Kind, Word},
+        words::{self, quote},
+    },
+    Reader,
+    case::Expander,
+    ends::World,
+    fields::Value,
+    icmp::Icmp,
+};
+
+/// The word for "do not look".
+const ANY: &str = "any";
+
+/// What is said of one kind.
+struct Said {
+    over: Over,
+    open: Vec<Open>,
+    /// The ports that are looked at, if not all.
+    among: Option<Vec<(u16, u16)>>,
+    at: Span,
+}
+
+/// Something that should be open.
+enum Open {
+    /// From here to there.
+    Range(u16, u16),
+    /// A type of ICMP, whose number depends on the family.
+    Icmp(Icmp),
+}
+
+impl Said {
+    /// What is gone through in this family.
+    fn numbers(&self, family: Family) -> Vec<(u16, u16)> {
+        match &self.among {
+            Some(among) if self.over.has_ports() => among.clone(),
+            Some(_) | None => self.over.numbers(family),
+        }
+    }
+
+    /// What should be open in this family.
+    fn in_family(&self, family: Family) -> Vec<(u16, u16)> {
+        let numbers = self.numbers(family);
+        let swept = |number: &(u16, u16)| {
+            let mut numbers = numbers.iter();
+            numbers.any(|(first, last)| *first <= number.0 && number.1 <= *last)
+        };
+        let ranges = self.open.iter().filter_map(|open| match open {
+            Open::Range(first, last) => Some((*first, *last)),
+            Open::Icmp(icmp) => {
+                let (kind, _) = icmp.numbers(family)?;
+                Some((u16::from(kind), u16::from(kind)))
+            }
+        });
+        let mut ranges: Vec<(u16, u16)> = ranges.filter(swept).collect();
+        ranges.sort_unstable();
+        ranges
+    }
+}
+
+impl Reader<'_> {
+    /// A test that goes through every port.
+    pub(super) fn sweep(
+        &mut self,
+        value: Value<'_>,
+        world: World<'_>,
+        expander: &mut Expander<'_>,
+    ) {
+        let Some(fields) = self.fields(value, &shape::SWEEP) else {
+            return;
+        };
+        let name = match fields.get("name") {
+            Some(value) => self.line(value, "a name").map(Some),
+            None => Some(None),
+        };
+        let from = self.end_field(&fields, "from");
+        let to = self.end_field(&fields, "to");
+        let ends = match (from, to) {
+            (Some(from), Some(to)) => self.ends(from, to, world),
+            _ => None,
+        };
+        let family = match fields.get("family") {
+            Some(value) => self.family(value).map(Some),
+            None => Some(None),
+        };
+        let said = fields
+            .get("only-open")
+            .and_then(|value| self.only_open(value));
+        let (Some(name), Some(from), Some(to), Some(ends), Some(family), Some(said)) =
+            (name, from, to, ends, family, said)
+        else {
+            return;
+        };
+        let arrow = format!("{} -> {}", from.text, to.text);
+        let Some(families) = self.narrowed(&ends.families, family, &arrow) else {
+            return;
+        };
+        let text = name.map_or_else(|| format!("{arrow} only-open"), |name| name.text.to_owned());
+        let subject = name.unwrap_or(from).span;
+        let ambiguous = said.iter().flat_map(|said| &said.open);
+        let ambiguous = ambiguous.filter_map(|open| match open {
+            Open::Icmp(icmp) => icmp.ambiguous,
+            Open::Range(..) => None,
+        });
+        if let (Some(at), true) = ({ ambiguous }.next(), families.len() > 1) {
+            self.problem(
+                at,
+                "this number means one thing in ICMP for IPv4 and another in ICMPv6",
+            )
+            .help("write its name, or make a test for each `family`".to_owned());
+            return;
+        }
+        let before = self.problems.len();
+        for family in families {
+            self.claim_name(&text, family, subject, expander);
+            let (Some(source), Some(destination)) = (
+                world.address(ends.from, family),
+                world.address(ends.to, family),
+            ) else {
+                continue;
+            };
+            let steps = said.iter().map(|said| {
+                let open = said.in_family(family);
+                Step {
+                    text: format!("{arrow} {}, only {}", said.over, ranges_text(&open)),
+                    at: self.sources.location(said.at),
+                    action: Action::Sweep(Box::new(Sweep {
+                        from: ends.from,
+                        to: ends.to,
+                        source,
+                        destination,
+                        over: said.over,
+                        numbers: said.numbers(family),
+                        open,
+                    })),
+                }
+            });
+            let steps = steps.collect();
+            expander.cases.push(Case {
+                name: format!("{} :: {text} [{family}]", expander.id()),
+                at: self.sources.location(fields.at),
+                family,
+                steps,
+            });
+            if self.problems.len() > before {
+                return;
+            }
+        }
+    }
+
+    /// Every kind that is gone through: the ports of TCP and UDP always, unless any may be open.
+    fn only_open(&mut self, value: Value<'_>) -> Option<Vec<Said>> {
+        let fields = self.fields(value, &shape::ONLY_OPEN)?;
+        let mut said = Vec::new();
+        let mut sound = true;
+        let among = match fields.get("among") {
+            Some(value) => Some(self.among(value)?),
+            None => None,
+        };
+        for over in Over::ALL {
+            match fields.get(over.word()) {
+                Some(value) => match self.open(over, value) {
+                    Some(Some(open)) => {
+                        sound &= self.all_among(over, &open, among.as_deref(), value);
+                        said.push(Said {
+                            over,
+                            open,
+                            among: among.clone(),
+                            at: value.span(),
+                        });
+                    }
+                    Some(None) => {}
+                    None => sound = false,
+                },
+                None if over.has_ports() => said.push(Said {
+                    over,
+                    open: Vec::new(),
+                    among: among.clone(),
+                    at: fields.at,
+                }),
+                None => {}
+            }
+        }
+        if said.is_empty() && sound {
+            self.problem(fields.at, "this looks at nothing")
+                .help("name what may be open: `only-open: { tcp: [443] }`".to_owned());
+            return None;
+        }
+        sound.then_some(said)
+    }
+
+    /// The ports that are looked at.
+    fn among(&mut self, value: Value<'_>) -> Option<Vec<(u16, u16)>> {
+        let open = self.open(Over::Tcp, value)?;
+        let mut ranges: Vec<(u16, u16)> = open
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|open| match open {
+                Open::Range(first, last) => Some((*first, *last)),
+                Open::Icmp(_) => None,
+            })
+            .collect();
+        ranges.sort_unstable();
+        if ranges.is_empty() {
+            self.problem(value.span(), "this looks at no port").help(
+                "name ports (`among: 1-1023`), or leave `among` out for all of them".to_owned(),
+            );
+            return None;
+        }
+        Some(ranges)
+    }
+
+    /// Whether all that should be open is looked at.
+    fn all_among(
+        &mut self,
+        over: Over,
+        open: &[Open],
+        among: Option<&[(u16, u16)]>,
+        value: Value<'_>,
+    ) -> bool {
+        let Some(among) = among.filter(|_| over.has_ports()) else {
+            return true;
+        };
+        let outside = open.iter().find_map(|open| match open {
+            Open::Range(low, high) => {
+                let inside = |(first, last): &&(u16, u16)| first <= low && high <= last;
+                among.iter().find(inside).is_none().then_some((*low, *high))
+            }
+            Open::Icmp(_) => None,
+        });
+        let Some(outside) = outside else {
+            return true;
+        };
+        let outside = ranges_text(&[outside]);
+        let message = format!("{over}/{outside} should be open, but `among` leaves it out");
+        self.problem(value.span(), message)
+            .help("look at it too, or do not list it".to_owned());
+        false
+    }
+
+    /// What should be open of a kind; `Some(None)` if anything may be.
+    fn open(&mut self, over: Over, value: Value<'_>) -> Option<Option<Vec<Open>>> {
+        let mut open: Vec<Open> = Vec::new();
+        let mut sound = true;
+        let items = match &value.node.kind {
+            Kind::List(items) => items.iter().map(Value::item).collect(),
+            Kind::Scalar(_) | Kind::Map(_) | Kind::Null => vec![value],
+        };
+        for item in items {
+            let Some(word) = self.line(item, "a number, a range or a name") else {
+                sound = false;
+                continue;
+            };
+            if word.text == ANY {
+                if matches!(value.node.kind, Kind::Scalar(_)) {
+                    return Some(None);
+                }
+                self.problem(word.span, "`any` stands by itself")
+                    .help(format!("write `{over}: any` to leave {over} out"));
+                return None;
+            }
+            let Some(one) = self.open_one(over, word) else {
+                sound = false;
+                continue;
+            };
+            if open.iter().any(|other| overlap(&one, other)) {
+                self.problem(word.span, format!("{} is listed twice", quote(word.text)));
+                sound = false;
+            }
+            open.push(one);
+        }
+        sound.then_some(Some(open))
+    }
+
+    fn open_one(&mut self, over: Over, word: Word<'_>) -> Option<Open> {
+        match over {
+            Over::Tcp | Over::Udp => {
+                let (first, last) = self.port_range(over.word(), word)?;
+                Some(Open::Range(first, last))
+            }
+            Over::Icmp => self.icmp(word, None, None).map(Open::Icmp),
+            Over::Protocols => {
+                let number = self.open_protocol(word)?;
+                Some(Open::Range(number, number))
+            }
+        }
+    }
+
+    fn open_protocol(&mut self, word: Word<'_>) -> Option<u16> {
+        let known = PROTOCOLS.iter().find(|(name, _)| *name == word.text);
+        if let Some((_, number)) = known {
+            return Some(u16::from(*number));
+        }
+        if !word.text.starts_with(|c: char| c.is_ascii_digit()) {
+            let names = PROTOCOLS.iter().map(|(name, _)| *name);
+            let help = words::suggest(word.text, names)
+                .unwrap_or_else(|| "write its number (IANA, protocol-numbers)".to_owned());
+            self.no_such(word, "IP protocol", Some(help));
+            return None;
+        }
+        let number = self.number_in(word, "a protocol number", 1..=254)?;
+        let swept = |family| {
+            let numbers = Over::Protocols.numbers(family);
+            let mut numbers = numbers.iter();
+            numbers.any(|(first, last)| (*first..=*last).contains(&number))
+        };
+        if ![Family::Ipv4, Family::Ipv6].into_iter().any(swept) {
+            self.problem(word.span, format!("{number} is not gone through"))
+                .help("TCP and UDP are swept port by port, and ICMP type by type".to_owned());
+            return None;
+        }
+        Some(number)
+    }
+}
+
+fn overlap(one: &Open, other: &Open) -> bool {
+    match (one, other) {
+        (Open::Range(first, last), Open::Range(low, high)) => first <= high && low <= last,
+        (Open::Icmp(one), Open::Icmp(other)) => one == other,
+        (Open::Range(..), Open::Icmp(_)) | (Open::Icmp(_), Open::Range(..)) => false,
+    }
+}
