@@ -326,6 +326,7 @@ fn scenario() -> Scenario {
     };
     Scenario {
         id: "doctor".to_owned(),
+        against: None,
         file: file.clone(),
         name: "doctor".to_owned(),
         purpose: None,
@@ -333,6 +334,7 @@ fn scenario() -> Scenario {
         sandbox: Sandbox::Machine,
         firewall: Firewall {
             candidate: Config::of(&nftables::DIALECT, "doctor.nft"),
+            candidates: Vec::new(),
             layers: vec![Layer::Candidate],
             files: Vec::new(),
             interfaces: vec![Interface {

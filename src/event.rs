@@ -21,6 +21,8 @@ pub enum Event {
     },
     /// A scenario is through.
     Finished(Box<ScenarioRecord>),
+    /// All candidates of a file are through, of which there are several.
+    Compared(Comparison),
     /// The run is over.
     Ended(Summary),
 }
@@ -47,6 +49,8 @@ pub struct ScenarioRecord {
 /// A candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CandidateRecord {
+    /// What it is called, if it is one of several.
+    pub name: Option<String>,
     /// The main file as the user named it.
     pub path: PathBuf,
     /// SHA-256 over all its files, in hexadecimal; empty if they could not be read.
@@ -63,7 +67,7 @@ pub struct CaseRecord {
 }
 
 /// Everything known of one step of a case.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepRecord {
     /// In the scenario's words.
     pub text: String,
@@ -146,8 +150,15 @@ impl CaseRecord {
     /// `step 2 of 3: reply syn-ack`, where there are several.
     #[must_use]
     pub fn telling_step(&self) -> Option<String> {
-        let (index, count) = (self.telling_index(), self.steps.len());
-        (count > 1).then(|| format!("{} of {count}: {}", index + 1, self.telling().text))
+        self.step_words(self.telling_index())
+    }
+
+    /// The same of any of its steps.
+    #[must_use]
+    pub fn step_words(&self, index: usize) -> Option<String> {
+        let count = self.steps.len();
+        let step = self.steps.get(index).filter(|_| count > 1)?;
+        Some(format!("{} of {count}: {}", index + 1, step.text))
     }
 
     /// From sending to the last look, in microseconds.
@@ -155,6 +166,41 @@ impl CaseRecord {
     pub fn duration_us(&self) -> u64 {
         self.steps.iter().map(|step| step.duration_us).sum()
     }
+}
+
+/// What several candidates did with the same packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// The scenario, without a candidate.
+    pub scenario: String,
+    /// The candidates' names, at least two.
+    pub candidates: Vec<String>,
+    /// How many cases all candidates treat alike.
+    pub same: usize,
+    /// The cases that two candidates treat differently, in the scenario's order.
+    pub different: Vec<Difference>,
+    /// The cases of which nobody can tell, as a candidate has no verdict on them; without the scenario.
+    pub untold: Vec<String>,
+}
+
+/// A case that candidates treat differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The case, without the scenario.
+    pub case: String,
+    /// Which of its steps is the first that differs, if it has several: `2 of 3: reply syn-ack`.
+    pub step: Option<String>,
+    /// As many as there are candidates.
+    pub sides: Vec<Side>,
+}
+
+/// What one candidate did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    /// The verdict in words, with what differs of a packet that came out: `accept (source 192.0.2.10)`.
+    pub told: String,
+    /// The step that differs.
+    pub step: StepRecord,
 }
 
 /// Why a scenario could not be run.

@@ -4,6 +4,7 @@ pub mod cli;
 mod collector;
 pub mod describe;
 pub mod dialect;
+pub mod differences;
 pub mod doctor;
 pub mod event;
 pub mod exit;

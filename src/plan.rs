@@ -507,6 +507,7 @@ mod tests {
         };
         Scenario {
             id: "plan".to_owned(),
+            against: None,
             file: PathBuf::from("plan.yaml"),
             name: "plan".to_owned(),
             purpose: None,
@@ -514,6 +515,7 @@ mod tests {
             sandbox: Sandbox::Machine,
             firewall: Firewall {
                 candidate: crate::dialect::Config::of(&nftables::DIALECT, "plan.nft"),
+                candidates: Vec::new(),
                 layers: vec![Layer::Candidate],
                 files: Vec::new(),
                 interfaces: vec![
@@ -586,7 +588,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("x.nft"), "").unwrap();
         let file = folder.path().join("x.yaml");
-        let scenario = crate::scenario::parse(text, &file, "x").unwrap();
+        let scenario = crate::scenario::parse(text, &file, "x").unwrap().remove(0);
         let cases: Vec<&Case> = std::iter::repeat_n(&scenario.cases[0], 140_000).collect();
         let planned = plan(
             &scenario,

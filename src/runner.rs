@@ -15,7 +15,8 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     collector::{self, Collector},
-    dialect::{self, Loadable, Refusal, Replacement},
+    dialect::{self, Loadable, Refusal},
+    differences,
     event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
     judge,
     launch::Launchers,
@@ -56,8 +57,6 @@ impl Selected {
 pub struct Options {
     /// How many labs stand at the same time, at least one.
     pub jobs: usize,
-    /// Run against this candidate instead of the scenarios' own.
-    pub candidate: Option<Replacement>,
     /// Whether a scenario that is skipped, for want of a program, is a failure of the lab.
     pub deny_skips: bool,
     /// Probe every port of a sweep one by one, with a full trace.
@@ -90,6 +89,15 @@ pub async fn run(
         ..Summary::default()
     };
     let options = Arc::new(options);
+    // Whether the next is of another file, so that all candidates of this one are through.
+    let last: Vec<bool> = (1..=selected.len())
+        .map(|next| {
+            let this = &selected[next - 1].scenario;
+            let other = |next: &Selected| next.scenario.stem() != this.stem();
+            selected.get(next).is_none_or(other)
+        })
+        .collect();
+    let mut of_file = Vec::new();
     let mut tasks = JoinSet::new();
     for (number, selected) in selected.into_iter().enumerate() {
         let (slots, options) = (Arc::clone(&slots), Arc::clone(&options));
@@ -110,9 +118,15 @@ pub async fn run(
             Err(_) => {}
         }
         while let Some(record) = waiting.remove(&next) {
-            next += 1;
             summary.add(&record);
-            emit(Event::Finished(Box::new(record)));
+            of_file.push(record);
+            if last[next] {
+                let comparison = differences::between(&of_file);
+                let finished = of_file.drain(..).map(Box::new).map(Event::Finished);
+                finished.for_each(&mut emit);
+                comparison.map(Event::Compared).map(&mut emit);
+            }
+            next += 1;
         }
     }
     summary.duration_us = micros(started);
@@ -122,18 +136,14 @@ pub async fn run(
 
 /// Runs one scenario in a lab of its own.
 pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRecord {
-    let mut firewall = selected.scenario.firewall.clone();
     let started = Instant::now();
-    let prepared = match &options.candidate {
-        Some(replacement) => replacement.of(&firewall.candidate).map(|config| {
-            firewall.candidate = config;
-        }),
-        None => Ok(()),
-    }
-    .and_then(|()| dialect::prepare(&firewall).map_err(|error| error.to_string()));
-    match prepared {
+    let firewall = &selected.scenario.firewall;
+    match dialect::prepare(firewall) {
         Ok(prepared) => run_prepared(selected, &prepared, options).await,
-        Err(error) => unrun(selected, firewall.candidate.main(), error, started),
+        Err(error) => {
+            let path = firewall.candidate.main();
+            unrun(selected, path, error.to_string(), started)
+        }
     }
 }
 
@@ -148,6 +158,7 @@ fn unrun(selected: &Selected, path: PathBuf, error: String, started: Instant) ->
     ScenarioRecord {
         scenario: Arc::clone(&selected.scenario),
         candidate: CandidateRecord {
+            name: selected.scenario.against.clone(),
             path,
             hash: String::new(),
         },
@@ -233,6 +244,7 @@ pub async fn run_prepared(
     ScenarioRecord {
         scenario: Arc::clone(scenario),
         candidate: CandidateRecord {
+            name: scenario.against.clone(),
             path: prepared.path.clone(),
             hash: prepared.hash.clone(),
         },

@@ -30,6 +30,8 @@ pub struct Arrival {
     pub destination: std::net::IpAddr,
     /// Its source port, if its protocol has one.
     pub sport: Option<u16>,
+    /// The source port that it was sent with.
+    pub sport_sent: Option<u16>,
     /// Its destination port, if its protocol has one.
     pub dport: Option<u16>,
     /// Time to live or hop limit.

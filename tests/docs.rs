@@ -474,6 +474,7 @@ fn the_keys_of_the_json_report_are_those_of_the_guide() {
     for more in [
         vec![],
         vec!["--candidate", "open.nft"],
+        vec!["--candidate", "open=open.nft"],
         vec!["--candidate", "docs"],
     ] {
         let output = project.firedrill(&[vec!["test", "--report", "json"], more].concat());

@@ -37,7 +37,7 @@ impl Recording {
         let folder = Path::new("tests/recorded");
         let file = folder.join("verdicts.yaml");
         let text = fs::read_to_string(&file).unwrap();
-        let scenario = scenario::parse(&text, &file, "verdicts").unwrap();
+        let scenario = scenario::parse(&text, &file, "verdicts").unwrap().remove(0);
         let recording = fs::read_to_string(folder.join("verdicts.jsonl")).unwrap();
         let mut lines = recording.lines();
         let plan = serde_json::from_str(lines.next().unwrap()).unwrap();

@@ -88,9 +88,10 @@ struct TestArguments {
     #[arg(long = "report", value_name = "FORMAT[=FILE]")]
     reports: Vec<Wanted>,
     /// Run the scenarios against this configuration instead of their own; in their own dialect unless
-    /// one is named (`iptables:v4=FILE,v6=FILE`).
-    #[arg(long, value_name = "[DIALECT:]FILE")]
-    candidate: Option<Replacement>,
+    /// one is named (`iptables:v4=FILE,v6=FILE`). With a name, against both, and compare them; may be
+    /// repeated.
+    #[arg(long = "candidate", value_name = "[NAME=][DIALECT:]FILE")]
+    candidates: Vec<Replacement>,
     /// A scenario that is skipped because a program is not installed is one that could not be told.
     #[arg(long)]
     deny_skips: bool,
@@ -146,8 +147,9 @@ struct ShellArguments {
     /// The scenario.
     #[arg(value_name = "SCENARIO")]
     scenario: PathBuf,
-    /// Load this configuration instead of the scenario's own.
-    #[arg(long, value_name = "[DIALECT:]FILE")]
+    /// Load this configuration instead of the scenario's own, or the one of its candidates that has this
+    /// name.
+    #[arg(long, value_name = "[DIALECT:]FILE|NAME")]
     candidate: Option<Replacement>,
     /// Run this instead of an interactive shell.
     #[arg(last = true, value_name = "COMMAND")]

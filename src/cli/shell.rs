@@ -13,7 +13,7 @@ use crate::{
     event::ScenarioError,
     exit::Exit,
     plan, runner,
-    scenario::{Sandbox, Scenario},
+    scenario::{self, Sandbox, Scenario},
 };
 
 pub(super) fn shell(arguments: &ShellArguments, color: Color) -> Exit {
@@ -21,30 +21,38 @@ pub(super) fn shell(arguments: &ShellArguments, color: Color) -> Exit {
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
     };
-    if scenarios.len() != 1 {
+    let files = scenario::group(&scenarios).count();
+    if files != 1 {
         complain(&format!(
-            "error: {} has {} scenarios; a shell needs one file",
+            "error: {} has {files} scenarios; a shell needs one file",
             arguments.scenario.display(),
-            scenarios.len()
         ));
         return Exit::BadInput;
     }
-    let mut scenario = scenarios.remove(0);
+    scenarios = match scenario::replace(scenarios, arguments.candidate.as_slice()) {
+        Ok(scenarios) => scenarios,
+        Err(why) => {
+            complain(&format!("error: {why}"));
+            return Exit::BadInput;
+        }
+    };
+    if scenarios.len() > 1 {
+        let names = scenarios.iter().filter_map(|one| one.against.as_deref());
+        complain(&format!(
+            "error: {} has several candidates, and a shell can have one\n\
+             (choose it with `--candidate NAME`: {})",
+            arguments.scenario.display(),
+            names.collect::<Vec<_>>().join(", ")
+        ));
+        return Exit::BadInput;
+    }
+    let scenario = scenarios.remove(0);
     if scenario.sandbox != Sandbox::Machine {
         complain(
             "error: the scenario wants a container, and a shell can only be opened on this machine's programs\n\
              (copy the scenario without `sandbox:` to look at it here)",
         );
         return Exit::BadInput;
-    }
-    if let Some(candidate) = &arguments.candidate {
-        match candidate.of(&scenario.firewall.candidate) {
-            Ok(config) => scenario.firewall.candidate = config,
-            Err(why) => {
-                complain(&format!("error: {why}"));
-                return Exit::BadInput;
-            }
-        }
     }
     let runtime = match runtime() {
         Ok(runtime) => runtime,

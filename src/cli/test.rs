@@ -9,6 +9,7 @@ use crate::{
     filter::Filter,
     report::{Format, Progress, Reporter, Versions, Wanted},
     runner::{self, Options, Selected},
+    scenario,
 };
 
 pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) -> Exit {
@@ -16,15 +17,13 @@ pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) 
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
     };
-    if let Some(candidate) = &arguments.candidate {
-        let own = scenarios
-            .iter()
-            .map(|scenario| &scenario.firewall.candidate);
-        if let Some(why) = own.filter_map(|own| candidate.of(own).err()).next() {
+    let scenarios = match scenario::replace(scenarios, &arguments.candidates) {
+        Ok(scenarios) => scenarios,
+        Err(why) => {
             complain(&format!("error: {why}"));
             return Exit::BadInput;
         }
-    }
+    };
     let filter = arguments
         .filter
         .as_deref()
@@ -69,7 +68,6 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
             || available_parallelism().map_or(1, usize::from),
             usize::from,
         ),
-        candidate: arguments.candidate.clone(),
         deny_skips: arguments.deny_skips,
         trace_sweeps: arguments.trace_sweeps,
         blind: arguments.blind,

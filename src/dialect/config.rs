@@ -214,23 +214,46 @@ impl Config {
     }
 }
 
-/// A configuration to put in the place of the scenarios' own, from the command line:
-/// `[DIALECT:]VALUE`.
+/// A configuration to put in the place of the scenarios' own, or beside them, from the command line:
+/// `[NAME=][DIALECT:]VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
+    name: Option<String>,
     /// That of the scenario when not given.
     dialect: Option<&'static Dialect>,
     value: String,
 }
 
 impl Replacement {
-    /// What stands in the place of a configuration.
+    /// What reports call it, if it is one of several.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What was written, without name and dialect.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// What stands in the place of these configurations, in their dialect unless it names one.
     ///
     /// # Errors
     ///
-    /// What is wrong with the value, in words.
-    pub fn of(&self, own: &Config) -> Result<Config, String> {
-        Config::parse(self.dialect.unwrap_or(own.dialect), &self.value)
+    /// What is wrong with the value, in words; or that they have no dialect in common.
+    pub fn among<'a>(&self, own: impl IntoIterator<Item = &'a Config>) -> Result<Config, String> {
+        let mut theirs = own.into_iter().map(Config::dialect);
+        let first = theirs.next();
+        let common = first.filter(|first| theirs.all(|other| other == *first));
+        let Some(dialect) = self.dialect.or(common) else {
+            return Err(format!(
+                "the candidates are not of one dialect, so say which that of {0} is\n\
+                 (for example `nftables:{0}`)",
+                self.value
+            ));
+        };
+        Config::parse(dialect, &self.value)
     }
 }
 
@@ -238,13 +261,34 @@ impl std::str::FromStr for Replacement {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let named = text
+        let name = text
+            .split_once('=')
+            .filter(|(name, _)| candidate_name(name).is_ok());
+        let rest = name.map_or(text, |(_, rest)| rest);
+        let dialect = rest
             .split_once(':')
             .and_then(|(key, value)| Some((Dialect::named(key)?, value)));
         Ok(Self {
-            dialect: named.map(|(dialect, _)| dialect),
-            value: named.map_or(text, |(_, value)| value).to_owned(),
+            name: name.map(|(name, _)| name.to_owned()),
+            dialect: dialect.map(|(dialect, _)| dialect),
+            value: dialect.map_or(rest, |(_, value)| value).to_owned(),
         })
+    }
+}
+
+/// Whether a candidate can have this name; else why not.
+pub(crate) fn candidate_name(name: &str) -> Result<(), String> {
+    let mut letters = name.chars();
+    let first = letters.next();
+    if !first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        || !letters.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    {
+        return Err("is no name: write letters, digits, `.`, `-` and `_`".to_owned());
+    }
+    // The command line would take it for that: `--candidate v4=rules.v4`.
+    match Dialect::with_slot(name) {
+        Some(dialect) => Err(format!("is a key of {} and no name", dialect.key)),
+        None => Ok(()),
     }
 }
 

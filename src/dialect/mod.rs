@@ -28,8 +28,8 @@ use firedrill_harness::protocol::{
 };
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use self::config::Written;
 pub use self::config::{Config, Kind, Need, Replacement, Slot};
+pub(crate) use self::config::{Written, candidate_name};
 use self::{
     listing::Ruleset,
     origin::{LayerOrigins, Origins},
@@ -100,6 +100,13 @@ impl Dialect {
     #[must_use]
     pub fn named(key: &str) -> Option<&'static Self> {
         ALL.iter().find(|dialect| dialect.key == key).copied()
+    }
+
+    /// The dialect that has a slot of this name.
+    #[must_use]
+    pub fn with_slot(name: &str) -> Option<&'static Self> {
+        let has = |dialect: &Self| dialect.slots.iter().any(|slot| slot.name == name);
+        ALL.iter().find(|dialect| has(dialect)).copied()
     }
 
     /// The slot that a bare text means.

@@ -453,6 +453,7 @@ mod tests {
             source: HERE,
             destination: HERE,
             sport: None,
+            sport_sent: None,
             dport: None,
             ttl: 64,
             dscp: 0,

@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::{Reporter, Versions};
 use crate::{
-    event::{CaseRecord, Event, ScenarioRecord, StepRecord, Summary, SweepGroup},
+    event::{
+        CaseRecord, Comparison, Difference, Event, ScenarioRecord, StepRecord, Summary, SweepGroup,
+    },
     verdict::{Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict},
 };
 
@@ -24,6 +26,8 @@ pub struct Json {
     versions: Versions,
     kernel: Option<String>,
     first: bool,
+    /// Written behind the scenarios.
+    comparisons: Vec<Comparison>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +45,9 @@ struct JsonScenario<'a> {
 
 #[derive(Serialize)]
 struct JsonCandidate<'a> {
+    /// If it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     path: &'a Path,
     sha256: &'a str,
 }
@@ -158,6 +165,32 @@ struct JsonArrival<'a> {
     dport: Option<u16>,
 }
 
+/// What several candidates did with the same packets; of those that they treat alike, only how many.
+#[derive(Serialize)]
+struct JsonComparison<'a> {
+    scenario: &'a str,
+    candidates: &'a [String],
+    same: usize,
+    different: Vec<JsonDifference<'a>>,
+    untold: &'a [String],
+}
+
+#[derive(Serialize)]
+struct JsonDifference<'a> {
+    case: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a str>,
+    sides: Vec<JsonSide<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonSide<'a> {
+    candidate: &'a str,
+    told: &'a str,
+    #[serde(flatten)]
+    step: JsonStep<'a>,
+}
+
 #[derive(Serialize)]
 struct JsonTotals {
     scenarios: usize,
@@ -181,6 +214,7 @@ impl Json {
             versions,
             kernel: None,
             first: true,
+            comparisons: Vec::new(),
         }
     }
 
@@ -206,6 +240,7 @@ impl Json {
             file: &scenario.file,
             tags: &scenario.tags,
             candidate: JsonCandidate {
+                name: record.candidate.name.as_deref(),
                 path: &record.candidate.path,
                 sha256: &record.candidate.hash,
             },
@@ -232,9 +267,11 @@ impl Json {
             exit_code: summary.exit().code(),
             duration_us: summary.duration_us,
         };
+        let comparisons: Vec<_> = self.comparisons.iter().map(comparison).collect();
+        let comparisons = serde_json::to_string(&comparisons)?;
         writeln!(
             self.out,
-            "\n],\"totals\":{},\"kernel\":{},\"nft\":{}}}",
+            "\n],\"comparisons\":{comparisons},\"totals\":{},\"kernel\":{},\"nft\":{}}}",
             serde_json::to_string(&totals)?,
             serde_json::to_string(&self.kernel)?,
             serde_json::to_string(&self.versions.nft)?
@@ -248,6 +285,10 @@ impl Reporter for Json {
         match event {
             Event::Started { .. } => self.start(),
             Event::Finished(record) => self.scenario(record),
+            Event::Compared(comparison) => {
+                self.comparisons.push(comparison.clone());
+                Ok(())
+            }
             Event::Ended(summary) => self.end(summary),
         }
     }
@@ -284,6 +325,32 @@ fn rule<'a>(
         }),
         uncertain,
         layer: None,
+    }
+}
+
+fn comparison(comparison: &Comparison) -> JsonComparison<'_> {
+    let difference = |different| difference(&comparison.candidates, different);
+    JsonComparison {
+        scenario: &comparison.scenario,
+        candidates: &comparison.candidates,
+        same: comparison.same,
+        different: comparison.different.iter().map(difference).collect(),
+        untold: &comparison.untold,
+    }
+}
+
+fn difference<'a>(candidates: &'a [String], different: &'a Difference) -> JsonDifference<'a> {
+    let sides = candidates.iter().zip(&different.sides);
+    JsonDifference {
+        case: &different.case,
+        step: different.step.as_deref(),
+        sides: sides
+            .map(|(candidate, side)| JsonSide {
+                candidate,
+                told: &side.told,
+                step: step(&side.step),
+            })
+            .collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! `failure`; what could not be told is `error`, so that no server counts it as passed.
 
 use std::{
+    collections::HashMap,
     io::{self, Write},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::Reporter;
 use crate::{
-    event::{CaseRecord, Event, ScenarioRecord},
+    event::{CaseRecord, Comparison, Difference, Event, ScenarioRecord},
     verdict::Outcome,
 };
 
@@ -31,12 +32,55 @@ impl JUnit {
     }
 }
 
+impl JUnit {
+    /// A difference is no failure: it stands with the output of each of its cases.
+    fn comparison(&mut self, comparison: &Comparison) {
+        let suites = self.report.test_suites.len();
+        // Those of the candidates were added last, in their order.
+        let first = suites.saturating_sub(comparison.candidates.len());
+        let suites = &mut self.report.test_suites[first..];
+        let count = comparison.different.len().to_string();
+        let told: HashMap<&str, String> = comparison
+            .different
+            .iter()
+            .map(|different| (&*different.case, side_by_side(comparison, different)))
+            .collect();
+        for suite in suites {
+            suite.add_property(("candidates.different", count.as_str()));
+            for test in &mut suite.test_cases {
+                let name = test.name.to_string();
+                let case = name.split_once(" :: ").map_or("", |(_, case)| case);
+                if let Some(told) = told.get(case) {
+                    test.system_out = Some(told.as_str().into());
+                }
+            }
+        }
+    }
+}
+
+fn side_by_side(comparison: &Comparison, different: &Difference) -> String {
+    let mut text = "the candidates differ\n".to_owned();
+    if let Some(step) = &different.step {
+        text += &format!("step: {step}\n");
+    }
+    for (candidate, side) in comparison.candidates.iter().zip(&different.sides) {
+        let by = side.step.judgement.decider.as_ref();
+        let by = by.map_or_else(String::new, |by| format!(", by {by}"));
+        text += &format!("{candidate}: {}{by}\n", side.told);
+    }
+    text
+}
+
 impl Reporter for JUnit {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Started { .. } => Ok(()),
             Event::Finished(record) => {
                 self.report.add_test_suite(suite(record));
+                Ok(())
+            }
+            Event::Compared(comparison) => {
+                self.comparison(comparison);
                 Ok(())
             }
             Event::Ended(summary) => {
@@ -54,6 +98,9 @@ impl Reporter for JUnit {
 fn suite(record: &ScenarioRecord) -> TestSuite {
     let mut suite = TestSuite::new(record.scenario.id.as_str());
     suite.set_time(Duration::from_micros(record.duration_us));
+    if let Some(name) = &record.candidate.name {
+        suite.add_property(("candidate.name", name.as_str()));
+    }
     suite.add_property((
         "candidate",
         record.candidate.path.display().to_string().as_str(),

@@ -9,7 +9,10 @@ use anstyle::{AnsiColor, Style};
 
 use super::Reporter;
 use crate::{
-    event::{CaseRecord, Event, ScenarioError, ScenarioRecord, Summary, SweepGroup, SweepRecord},
+    event::{
+        CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, Summary,
+        SweepGroup, SweepRecord,
+    },
     scenario::ranges_text,
     verdict::{Decider, Outcome, Verdict},
 };
@@ -25,6 +28,7 @@ pub struct Terminal<W> {
 const PASS: Style = AnsiColor::Green.on_default().bold();
 const FAIL: Style = AnsiColor::Red.on_default().bold();
 const INCONCLUSIVE: Style = AnsiColor::Yellow.on_default().bold();
+const DIFFERENT: Style = AnsiColor::Cyan.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 /// The most ranges of a sweep that are shown.
 const SWEEP_GROUPS: usize = 12;
@@ -167,6 +171,64 @@ impl<W: Write> Terminal<W> {
         writeln!(self.out, "  {name:<8}  {}", clean(value))
     }
 
+    fn comparison(&mut self, comparison: &Comparison) -> io::Result<()> {
+        let different = comparison.different.len();
+        let told = comparison.same + different;
+        let (style, word) = match (different, told) {
+            (0, 0) => (INCONCLUSIVE, "NOT COMPARED"),
+            (0, _) => (PASS, "same"),
+            _ => (DIFFERENT, "DIFFERENT"),
+        };
+        let scenario = clean(&comparison.scenario);
+        let head = format!("{word:<12} {scenario:<width$}", width = self.width);
+        let head = self.paint(style, &head);
+        let count = match different {
+            0 => plural(told, "case"),
+            1 => format!("1 of {} differs", plural(told, "case")),
+            _ => format!("{different} of {} differ", plural(told, "case")),
+        };
+        let names = comparison.candidates.join(", ");
+        writeln!(self.out, "{head}  {count:>22}  {}", clean(&names))?;
+        if !comparison.untold.is_empty() {
+            let count = plural(comparison.untold.len(), "case");
+            let why = "a candidate has no verdict there";
+            writeln!(self.out, "    {count} could not be compared: {why}")?;
+        }
+        for difference in &comparison.different {
+            self.difference(comparison, difference)?;
+        }
+        if different > 0 {
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
+
+    fn difference(&mut self, comparison: &Comparison, different: &Difference) -> io::Result<()> {
+        let head = self.paint(DIFFERENT, "DIFFERENT");
+        let name = format!("{} :: {}", comparison.scenario, different.case);
+        let name = self.paint(STRONG, &clean(&name));
+        writeln!(self.out, "\n{head} {name}")?;
+        if let Some(side) = different.sides.first() {
+            writeln!(self.out, "  --> {}", clean(&side.step.at.to_string()))?;
+        }
+        if let Some(step) = &different.step {
+            self.fact("step", step)?;
+        }
+        let width = |words: &mut dyn Iterator<Item = &String>| {
+            let widths = words.map(|word| word.chars().count());
+            widths.max().unwrap_or_default()
+        };
+        let names = width(&mut comparison.candidates.iter()).max(8);
+        let verdicts = width(&mut different.sides.iter().map(|side| &side.told));
+        for (candidate, side) in comparison.candidates.iter().zip(&different.sides) {
+            let decider = side.step.judgement.decider.as_ref();
+            let by = decider.map_or_else(String::new, |by| format!("  {by}"));
+            let line = format!("{candidate:<names$}  {:<verdicts$}{by}", side.told);
+            writeln!(self.out, "  {}", clean(line.trim_end()))?;
+        }
+        Ok(())
+    }
+
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
         let outcome = match summary.exit() {
             crate::exit::Exit::Success => (PASS, "passed"),
@@ -203,6 +265,7 @@ impl<W: Write> Reporter for Terminal<W> {
         match event {
             Event::Started { .. } => Ok(()),
             Event::Finished(record) => self.scenario(record),
+            Event::Compared(comparison) => self.comparison(comparison),
             Event::Ended(summary) => self.end(summary),
         }?;
         self.out.flush()

@@ -6,6 +6,7 @@ use insta::assert_snapshot;
 
 use super::{JUnit, Json, Reporter, Terminal, Versions};
 use crate::{
+    differences,
     event::{
         CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, StepRecord, Summary,
     },
@@ -36,8 +37,9 @@ tests:
 fn scenario() -> Scenario {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("web.nft"), "").unwrap();
-    let mut scenario =
-        scenario::parse(SCENARIO, &folder.path().join("web.yaml"), "shop/web").unwrap();
+    let mut scenario = scenario::parse(SCENARIO, &folder.path().join("web.yaml"), "shop/web")
+        .unwrap()
+        .remove(0);
     scenario.file = PathBuf::from("scenarios/shop/web.yaml");
     for case in &mut scenario.cases {
         case.at.file.clone_from(&scenario.file);
@@ -80,6 +82,7 @@ fn judgements() -> Vec<Judgement> {
         source: "198.51.100.7".parse().unwrap(),
         destination: "192.0.2.10".parse().unwrap(),
         sport: Some(32_768),
+        sport_sent: Some(32_768),
         dport: Some(80),
         ttl: 63,
         dscp: 0,
@@ -170,6 +173,7 @@ fn record(error: Option<ScenarioError>) -> ScenarioRecord {
     ScenarioRecord {
         scenario: Arc::new(scenario),
         candidate: CandidateRecord {
+            name: None,
             path: "scenarios/shop/web.nft".into(),
             hash: "c0ffee".into(),
         },
@@ -208,6 +212,49 @@ fn events() -> Vec<Event> {
     events
 }
 
+/// The same against two candidates, of which the new one lost the web and a verdict.
+fn compared() -> Vec<Event> {
+    let text = SCENARIO.replace(
+        "nftables: web.nft",
+        "candidates: { old: { nftables: web.nft }, new: { nftables: web.nft } }",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("web.nft"), "").unwrap();
+    let all = scenario::parse(&text, &folder.path().join("web.yaml"), "shop/web").unwrap();
+    let mut records: Vec<ScenarioRecord> = all
+        .into_iter()
+        .map(|scenario| {
+            let mut record = record(None);
+            record.candidate.name.clone_from(&scenario.against);
+            for (case, own) in record.cases.iter_mut().zip(&scenario.cases) {
+                case.case.name.clone_from(&own.name);
+            }
+            record.scenario = Arc::new(Scenario {
+                file: "scenarios/shop/web.yaml".into(),
+                ..scenario
+            });
+            record
+        })
+        .collect();
+    let judgement = |record: &mut ScenarioRecord, case: usize, of: usize| {
+        record.cases[case].steps[0].judgement = judgements().remove(of);
+    };
+    judgement(&mut records[0], 2, 0);
+    judgement(&mut records[1], 0, 2);
+    judgement(&mut records[1], 1, 5);
+    let comparison = differences::between(&records).unwrap();
+    let mut summary = Summary::default();
+    records.iter().for_each(|record| summary.add(record));
+    let finished = records.into_iter().map(Box::new).map(Event::Finished);
+    let started = Event::Started {
+        scenarios: 2,
+        cases: summary.cases(),
+    };
+    let all = std::iter::once(started).chain(finished);
+    all.chain([Event::Compared(comparison), Event::Ended(summary)])
+        .collect()
+}
+
 /// A writer that can be looked at while a reporter owns it.
 #[derive(Clone, Default)]
 struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
@@ -224,9 +271,16 @@ impl Write for Shared {
 }
 
 fn written(reporter: impl FnOnce(Box<dyn Write>) -> Box<dyn Reporter>) -> String {
+    written_of(events(), reporter)
+}
+
+fn written_of(
+    events: Vec<Event>,
+    reporter: impl FnOnce(Box<dyn Write>) -> Box<dyn Reporter>,
+) -> String {
     let out = Shared::default();
     let mut reporter = reporter(Box::new(out.clone()));
-    for event in events() {
+    for event in events {
         reporter.event(&event).unwrap();
     }
     let bytes = out.0.lock().unwrap().clone();
@@ -284,6 +338,112 @@ fn the_json_report_has_every_documented_key() {
 #[test]
 fn the_junit_report_tells_failures_from_what_could_not_be_told() {
     assert_snapshot!(written(|out| Box::new(JUnit::new(out))));
+}
+
+/// Which cases differ, and how, without reading anything else.
+#[test]
+fn candidates_stand_side_by_side_where_they_differ() {
+    let terminal = written_of(compared(), |out| Box::new(Terminal::new(out, false)));
+    let (_, comparison) = terminal.split_once("DIFFERENT").unwrap();
+    assert_snapshot!(comparison, @r#"
+        shop/web                     2 of 4 cases differ  old, new
+        2 cases could not be compared: a candidate has no verdict there
+
+    DIFFERENT shop/web :: internet -> firewall tcp/80 [ipv4]
+      --> scenarios/shop/web.yaml:9:5
+      old       accept  rule scenarios/shop/web.nft:5 `tcp dport { 80, 443 } accept comment "web <public> & open"` (inet filter input, handle 4)
+      new       drop    rule scenarios/shop/web.nft:8 `iifname "eth0" drop` (inet filter input, handle 7)
+
+    DIFFERENT shop/web :: internet -> firewall tcp/443 [ipv4]
+      --> scenarios/shop/web.yaml:11:5
+      old       accept  rule scenarios/shop/web.nft:5 `tcp dport { 80, 443 } accept comment "web <public> & open"` (inet filter input, handle 4)
+      new       drop    rule scenarios/shop/web.nft:8 `iifname "eth0" drop` (inet filter input, handle 7)
+
+    FAILED: 12 cases of 2 scenarios in 0 ms: 5 pass, 4 fail, 3 inconclusive
+    "#);
+    let json = written_of(compared(), |out| {
+        Box::new(Json::new(out, Versions::default()))
+    });
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["scenarios"][1]["candidate"]["name"], "new");
+    let comparison = &json["comparisons"][0];
+    assert_eq!(comparison["scenario"], "shop/web");
+    assert_eq!(comparison["candidates"], serde_json::json!(["old", "new"]));
+    assert_eq!(comparison["same"], 2);
+    assert_eq!(
+        comparison["untold"],
+        serde_json::json!([
+            "internet -> firewall tcp/22 [ipv4]",
+            "internet -> firewall udp/123 [ipv4]"
+        ])
+    );
+    assert_snapshot!(serde_json::to_string_pretty(&comparison["different"][1]).unwrap(), @r#"
+    {
+      "case": "internet -> firewall tcp/443 [ipv4]",
+      "sides": [
+        {
+          "arrival": {
+            "destination": "192.0.2.10",
+            "dport": 80,
+            "interface": null,
+            "source": "198.51.100.7",
+            "sport": 32768
+          },
+          "candidate": "old",
+          "expected": "accept",
+          "file": "scenarios/shop/web.yaml",
+          "line": 11,
+          "outcome": "pass",
+          "packet": "a packet to 192.0.2.10",
+          "reason": null,
+          "rule": {
+            "chain": "input",
+            "column": 3,
+            "family": "inet",
+            "file": "scenarios/shop/web.nft",
+            "handle": 4,
+            "line": 5,
+            "source": "tcp dport $WEB accept comment \"web <public> & open\"",
+            "table": "filter",
+            "text": "tcp dport { 80, 443 } accept comment \"web <public> & open\""
+          },
+          "told": "accept",
+          "verdict": "accept"
+        },
+        {
+          "candidate": "new",
+          "expected": "accept",
+          "file": "scenarios/shop/web.yaml",
+          "line": 11,
+          "outcome": "fail",
+          "packet": "a packet to 192.0.2.10",
+          "reason": "expected accept, but it was drop",
+          "rule": {
+            "chain": "input",
+            "column": 3,
+            "family": "inet",
+            "file": "scenarios/shop/web.nft",
+            "handle": 7,
+            "line": 8,
+            "source": "iifname $OUTSIDE drop",
+            "table": "filter",
+            "text": "iifname \"eth0\" drop"
+          },
+          "told": "drop",
+          "verdict": "drop"
+        }
+      ]
+    }
+    "#);
+    let junit = written_of(compared(), |out| Box::new(JUnit::new(out)));
+    let told = "<system-out>the candidates differ";
+    // Two cases of each of the two.
+    assert_eq!(junit.matches(told).count(), 4, "{junit}");
+    let (_, first) = junit.split_once(told).unwrap();
+    assert_snapshot!(first.split_once("</system-out>").unwrap().0, @r"
+    old: accept, by rule scenarios/shop/web.nft:5 `tcp dport { 80, 443 } accept comment &quot;web &lt;public&gt; &amp; open&quot;` (inet filter input, handle 4)
+    new: drop, by rule scenarios/shop/web.nft:8 `iifname &quot;eth0&quot; drop` (inet filter input, handle 7)
+    ");
 }
 
 #[test]

@@ -208,9 +208,9 @@ fn merge_documents(part: Vec<Entry>, own: Vec<Entry>) -> Vec<Entry> {
     merge(part, own, |key, part, own| match key {
         key if LIST_KEYS.contains(&key) => join_lists(part, own),
         "firewall" => merge_maps(part, own, |part, own| {
-            let replaced = own.iter().any(is_dialect);
+            let replaced = own.iter().any(is_candidate);
             let mut part = part;
-            part.retain(|entry| !(replaced && is_dialect(entry)));
+            part.retain(|entry| !(replaced && is_candidate(entry)));
             merge(part, own, |_, part, own| {
                 merge_maps(part, own, replace_entries)
             })
@@ -220,9 +220,9 @@ fn merge_documents(part: Vec<Entry>, own: Vec<Entry>) -> Vec<Entry> {
     })
 }
 
-/// Whether a key of `firewall:` names the candidate: a scenario's own replaces any of a part.
-fn is_dialect(entry: &Entry) -> bool {
-    Dialect::named(&entry.key.text).is_some()
+/// Whether a key of `firewall:` names the candidate, or several: a scenario's own replaces any of a part.
+fn is_candidate(entry: &Entry) -> bool {
+    Dialect::named(&entry.key.text).is_some() || entry.key.text == "candidates"
 }
 
 fn replace_entries(part: Vec<Entry>, own: Vec<Entry>) -> Vec<Entry> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Scenario, files, include,
+    Scenario, candidates, files, include,
     problem::{Problem, Problems},
     read,
     source::Sources,
@@ -29,7 +29,7 @@ struct Found {
 ///
 /// Folders are searched for `*.yaml` and `*.yml`, except for hidden files and shared parts (whose
 /// names begin with `_`). The scenarios come in the order of the paths given, those of a folder
-/// sorted by name.
+/// sorted by name, those of a file in the order of its candidates.
 ///
 /// # Errors
 ///
@@ -51,7 +51,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, Problems> {
     let mut scenarios = Vec::new();
     for Found { id, file } in found {
         match read_file(&file, &id) {
-            Ok(scenario) => scenarios.push(scenario),
+            Ok(of_file) => scenarios.extend(of_file),
             Err(more) => problems.extend(more.into_vec()),
         }
     }
@@ -62,13 +62,13 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, Problems> {
     }
 }
 
-/// Reads one scenario from a text; `file` is what messages call it, and what its relative paths
-/// start from.
+/// Reads one file's text, a scenario for each of its candidates; `file` is what messages call it, and what
+/// its relative paths start from.
 ///
 /// # Errors
 ///
 /// All problems of the text and of the parts that it includes.
-pub fn parse(text: &str, file: &Path, id: &str) -> Result<Scenario, Problems> {
+pub fn parse(text: &str, file: &Path, id: &str) -> Result<Vec<Scenario>, Problems> {
     if let Err(why) = files::check_size(text) {
         let problem = Problem::general(format!("{} {why}", show(file)));
         return Err(Problems::new(vec![problem]));
@@ -90,14 +90,14 @@ pub fn parse(text: &str, file: &Path, id: &str) -> Result<Scenario, Problems> {
     };
     let mut drafts = merged.problems;
     match read::scenario(&sources, &merged.root, &about) {
-        Ok(scenario) if drafts.is_empty() => return Ok(scenario),
+        Ok(scenario) if drafts.is_empty() => return Ok(candidates::against_each(scenario)),
         Ok(_) => {}
         Err(more) => drafts.extend(more),
     }
     Err(finish(&sources, drafts))
 }
 
-fn read_file(file: &Path, id: &str) -> Result<Scenario, Problems> {
+fn read_file(file: &Path, id: &str) -> Result<Vec<Scenario>, Problems> {
     match files::read_text(file) {
         Ok(text) => parse(&text, file, id),
         Err(why) => {

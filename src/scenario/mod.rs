@@ -9,6 +9,7 @@
 //! 4. `read` checks the tree against `shape` and `words` and builds the model;
 //! 5. [`Problems`] shows what is wrong, [`json_schema`] tells editors what is right.
 
+mod candidates;
 mod capture;
 mod files;
 mod include;
@@ -29,6 +30,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use candidates::{group, replace};
 pub use load::{load, parse};
 pub(crate) use model::net_text;
 pub use model::*;

@@ -14,12 +14,15 @@ use ipnet::IpNet;
 use super::Sweep;
 use crate::dialect::{Config, layers};
 
-/// One YAML file.
+/// One YAML file, against one of its candidates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scenario {
     /// Identity: the path below the folder it was found in, without extension, parts joined by `/`
-    /// (`outage/app-server`).
+    /// (`outage/app-server`); with the candidate behind it, where the file has several
+    /// (`migration@new`).
     pub id: String,
+    /// Which of the candidates of its file it is about, if they have names.
+    pub against: Option<String>,
     /// The file as the user named it.
     pub file: PathBuf,
     /// `name:`, for people; the identity when the file gives none.
@@ -67,6 +70,9 @@ pub enum ContainerImage {
 pub struct Firewall {
     /// The configuration under test.
     pub candidate: Config,
+    /// `candidates:`, all that the same tests are made against, in the order written, if they have names;
+    /// `candidate` is one of them.
+    pub candidates: Vec<Candidate>,
     /// `layers:`, in the order of loading; the candidate exactly once among them.
     pub layers: Vec<Layer>,
     /// `files:`, further files the candidate needs: absolute path inside the sandbox → file or folder
@@ -81,6 +87,15 @@ pub struct Firewall {
     pub routes: Vec<Route>,
     /// `sysctl:`, names with dots, below `net.`.
     pub sysctl: Vec<(String, String)>,
+}
+
+/// One of the configurations that are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// What reports call it.
+    pub name: String,
+    /// What it is.
+    pub config: Config,
 }
 
 /// One of the configurations that the firewall is made of.
@@ -252,6 +267,8 @@ pub struct Repeat {
 pub struct Reload {
     /// The main file of the configuration that is loaded, in the candidate's dialect.
     pub candidate: PathBuf,
+    /// The file for each of [`Firewall::candidates`] by name, if it is not the same for all.
+    pub of_each: Vec<(String, PathBuf)>,
     /// Sent again and again while it is loaded, and what should become of each.
     pub meanwhile: Option<Send>,
 }

@@ -235,6 +235,11 @@ pub(super) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {
     what: "the firewall",
     doc: "The machine under test.",
     keys: kept(dialect_keys(Need::Either).chain([
+        either(
+            "candidates",
+            Shape::Map(NAME_PATTERN, &CANDIDATE_SHAPE),
+            "Several configurations under test, by name: every test is made against each, and reports say where they differ.",
+        ),
         optional(
             "layers",
             Shape::OneOrMore(&Shape::AnyOf(&[Shape::Word(layer_words), Shape::Made(|| &LAYER)])),
@@ -269,9 +274,21 @@ pub(super) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {
             "Kernel settings below `net.`, set before the ruleset is loaded.",
         ),
     ])),
-    planned: &["candidates", "marks", "zones"],
+    planned: &["marks", "zones"],
     spread: true,
 }
+});
+
+static CANDIDATE_SHAPE: Shape = Shape::Made(|| &CANDIDATE);
+
+/// One of `candidates:`.
+pub(super) static CANDIDATE: LazyLock<Object> = LazyLock::new(|| Object {
+    name: "candidate",
+    what: "the candidate",
+    doc: "A configuration under test, in any dialect.",
+    keys: kept(dialect_keys(Need::Either)),
+    planned: &[],
+    spread: false,
 });
 
 /// An item of `layers:` that is a map.
@@ -633,8 +650,8 @@ pub(super) static STEP: Object = Object {
         optional("wait", TIME, "Lets time pass: `2s`, `500ms`."),
         optional(
             "reload",
-            Shape::Text,
-            "Loads another configuration of the same dialect over the present one: a file, relative to this one.",
+            Shape::AnyOf(&[Shape::Text, Shape::Map(NAME_PATTERN, &Shape::Text)]),
+            "Loads another configuration of the same dialect over the present one: a file, relative to this one; with `candidates`, a file for each by its name.",
         ),
         optional(
             "meanwhile",

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{
     super::{
-        Family, Firewall, Interface, Layer, Route, Vlan, files, shape,
+        Candidate, Family, Firewall, Interface, Layer, Route, Vlan, files, shape,
         source::Span,
         tree::{Kind, Word},
         words::{self, quote},
@@ -16,10 +16,14 @@ use super::{
     fields::Value,
 };
 
-use crate::dialect::{CANDIDATE, Config, Dialect, Kind as SlotKind, Slot, Written, layers};
+use crate::dialect::{
+    CANDIDATE, Config, Dialect, Kind as SlotKind, Slot, Written, candidate_name, layers,
+};
 
 /// Longest interface name, in bytes (Linux `IFNAMSIZ` less its final zero).
 const LONGEST_NAME: usize = 15;
+/// Most candidates of a firewall.
+const MAX_CANDIDATES: usize = 16;
 /// Most interfaces of a firewall.
 const MAX_INTERFACES: usize = 256;
 /// Most addresses of an interface.
@@ -29,6 +33,7 @@ const MAX_ADDRESSES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct FirewallDraft {
     candidate: Option<Config>,
+    pub(super) candidates: Vec<Candidate>,
     layers: Vec<Layer>,
     files: Vec<(PathBuf, PathBuf)>,
     pub(super) interfaces: Vec<Side>,
@@ -78,6 +83,7 @@ impl FirewallDraft {
         });
         Some(Firewall {
             candidate: self.candidate?,
+            candidates: self.candidates,
             layers: self.layers,
             files: self.files,
             interfaces: interfaces.collect(),
@@ -124,8 +130,14 @@ impl Reader<'_> {
         let Some(fields) = self.fields(value, &shape::FIREWALL) else {
             return firewall;
         };
-        if let Some((dialect, value)) = self.either(&fields) {
-            firewall.candidate = self.configuration(dialect, value);
+        match self.either(&fields) {
+            Some(("candidates", value)) => {
+                firewall.candidates = self.candidates(value);
+                let first = firewall.candidates.first();
+                firewall.candidate = first.map(|first| first.config.clone());
+            }
+            Some((dialect, value)) => firewall.candidate = self.configuration(dialect, value),
+            None => {}
         }
         if let Some(value) = fields.get("layers") {
             firewall.layers = self.layers(value);
@@ -146,6 +158,37 @@ impl Reader<'_> {
             firewall.sysctl = self.sysctl(value);
         }
         firewall
+    }
+
+    /// Those that could be read; what is wrong with the others has been reported.
+    fn candidates(&mut self, value: Value<'_>) -> Vec<Candidate> {
+        let wanted = "a map of candidates";
+        let entries = self.entries(value, wanted).unwrap_or_default();
+        if let (Kind::Map(_), true) = (&value.node.kind, entries.is_empty()) {
+            self.problem(value.at, "there is no candidate").help(
+                "name at least one: `{ old: { iptables: rules.v4 }, new: { nftables: new.nft } }`"
+                    .to_owned(),
+            );
+        }
+        if entries.len() > MAX_CANDIDATES {
+            let message = format!("a firewall has at most {MAX_CANDIDATES} candidates");
+            self.problem(value.at, message);
+            return Vec::new();
+        }
+        let mut candidates = Vec::new();
+        for (name, value) in entries {
+            if let Err(why) = candidate_name(name.text) {
+                self.problem(name.span, format!("{} {why}", quote(name.text)));
+            }
+            let fields = self.fields(value, &shape::CANDIDATE);
+            let given = fields.and_then(|fields| self.either(&fields));
+            let config = given.and_then(|(dialect, value)| self.configuration(dialect, value));
+            candidates.extend(config.map(|config| Candidate {
+                name: name.text.to_owned(),
+                config,
+            }));
+        }
+        candidates
     }
 
     /// A configuration in the dialect with this key.

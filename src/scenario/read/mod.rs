@@ -104,6 +104,7 @@ impl Reader<'_> {
         };
         Some(Scenario {
             id: about.id.to_owned(),
+            against: None,
             file: self.sources.get(about.file).path.clone(),
             name: name.unwrap_or_else(|| about.id.to_owned()),
             purpose,

@@ -48,7 +48,13 @@ struct StepDraft {
 enum Draft {
     Send(Box<SendDraft>),
     Wait(Duration),
-    Reload(PathBuf, Option<Box<SendDraft>>),
+    Reload(ReloadFiles, Option<Box<SendDraft>>),
+}
+
+/// What is loaded: the same for all candidates, or a file for each by its name.
+struct ReloadFiles {
+    first: PathBuf,
+    of_each: Vec<(String, PathBuf)>,
 }
 
 struct SendDraft {
@@ -456,16 +462,69 @@ impl Reader<'_> {
 
     fn reload(&mut self, fields: &Fields<'_>, world: World<'_>) -> Option<StepDraft> {
         let value = self.needed(fields, "reload")?;
-        let word = self.line(value, "a file")?;
+        let (text, files) = self.reload_files(value, world)?;
         let meanwhile = match fields.get("meanwhile") {
             Some(value) => self.meanwhile(value, world).map(Some),
             None => Some(None),
         };
         Some(StepDraft {
-            text: format!("reload {}", word.text),
+            text: format!("reload {text}"),
             at: fields.at,
-            action: Draft::Reload(self.path(word), meanwhile?.map(Box::new)),
+            action: Draft::Reload(files, meanwhile?.map(Box::new)),
         })
+    }
+
+    /// What is loaded, and that in words.
+    fn reload_files(
+        &mut self,
+        value: Value<'_>,
+        world: World<'_>,
+    ) -> Option<(String, ReloadFiles)> {
+        let candidates = &world.firewall.candidates;
+        let names = || candidates.iter().map(|candidate| candidate.name.as_str());
+        let Kind::Map(_) = value.node.kind else {
+            let word = self.line(value, "a file")?;
+            let mut dialects = candidates.iter().map(|one| one.config.dialect());
+            let first = dialects.next();
+            if dialects.any(|dialect| Some(dialect) != first) {
+                let each: Vec<String> = names().map(|name| format!("{name}: …")).collect();
+                self.problem(
+                    word.span,
+                    "the candidates are not of one dialect, so they cannot all load this",
+                )
+                .help(format!(
+                    "name a file for each: `reload: {{ {} }}`",
+                    each.join(", ")
+                ));
+                return None;
+            }
+            let files = ReloadFiles {
+                first: self.path(word),
+                of_each: Vec::new(),
+            };
+            return Some((word.text.to_owned(), files));
+        };
+        let mut of_each = Vec::new();
+        let mut texts = Vec::new();
+        for (name, value) in self.entries(value, "a map of files")? {
+            if !names().any(|known| known == name.text) {
+                let help = words::suggest(name.text, names());
+                self.no_such(name, "candidate", help);
+            }
+            let word = self.line(value, "a file")?;
+            texts.push(word.text);
+            of_each.push((name.text.to_owned(), self.path(word)));
+        }
+        let Some((_, first)) = of_each.first().cloned() else {
+            self.unexpected(value, "a file");
+            return None;
+        };
+        let left_out = names().find(|name| !of_each.iter().any(|(known, _)| known == name));
+        if let Some(name) = left_out {
+            let message = format!("there is no file for the candidate {}", quote(name));
+            self.problem(value.at, message);
+        }
+        Some((texts.join(", "), ReloadFiles { first, of_each }))
     }
 
     fn meanwhile(&mut self, value: Value<'_>, world: World<'_>) -> Option<SendDraft> {
@@ -664,7 +723,7 @@ impl Reader<'_> {
                     });
                     continue;
                 }
-                Draft::Reload(candidate, meanwhile) => {
+                Draft::Reload(files, meanwhile) => {
                     let meanwhile = match meanwhile {
                         Some(send) => {
                             let ends = send.ends.as_ref()?;
@@ -678,7 +737,8 @@ impl Reader<'_> {
                         text: draft.text.clone(),
                         at,
                         action: Action::Reload(Box::new(Reload {
-                            candidate: candidate.clone(),
+                            candidate: files.first.clone(),
+                            of_each: files.of_each.clone(),
                             meanwhile,
                         })),
                     });

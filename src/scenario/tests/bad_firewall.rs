@@ -455,7 +455,7 @@ fn files_that_cannot_be_used_are_refused() {
 #[test]
 fn the_candidate_is_required_once() {
     assert_snapshot!(firewall("  interfaces: { eth0: 192.0.2.1/24 }\n"), @r"
-    error: the firewall has none of [dialects]
+    error: the firewall has none of [dialects] and `candidates`
      --> test.yaml:1:1
       |
     1 | firewall:

@@ -302,6 +302,6 @@ tests:
     2 | firewall: text
       |           ^^^^
       |
-    help: the firewall has the keys [dialects], `layers`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
+    help: the firewall has the keys [dialects], `candidates`, `layers`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
     ");
 }

@@ -18,6 +18,7 @@ mod bad_services;
 mod bad_steps;
 mod bad_tests;
 mod bad_yaml;
+mod candidates;
 mod good;
 mod hostile;
 mod includes;
@@ -44,7 +45,13 @@ hosts:
   db: { behind: eth1, address: 10.0.0.5 }
 ";
 
+/// The scenario of a text, against the first of its candidates.
 fn read(text: &str) -> Result<Scenario, Problems> {
+    Ok(read_all(text)?.remove(0))
+}
+
+/// The scenarios of a text, one for each candidate.
+fn read_all(text: &str) -> Result<Vec<Scenario>, Problems> {
     parse(text, &Path::new(FOLDER).join("test.yaml"), "test")
 }
 
@@ -75,13 +82,17 @@ fn without_dialects(message: String) -> String {
         .map(|key| format!("`{key}`"))
         .collect::<Vec<_>>();
     message
-        .replace(
-            &format!("{}, `layers`", all.join(", ")),
-            "[dialects], `layers`",
-        )
+        .replace(&all.join(", "), "[dialects]")
         .replace(
             &format!("none of {}", words::list(&keys, "and")),
             "none of [dialects]",
+        )
+        .replace(
+            &format!(
+                "none of {}",
+                words::list(&[&keys[..], &["candidates"]].concat(), "and")
+            ),
+            "none of [dialects] and `candidates`",
         )
 }
 

@@ -222,7 +222,7 @@ fn a_missing_part_of_the_scenario_is_named_with_what_it_is_for() {
       |
     help: the interfaces as the ruleset names them, each with its addresses (`192.0.2.10/24`), or with what it is a VLAN of
 
-    error: the firewall has none of [dialects]
+    error: the firewall has none of [dialects] and `candidates`
      --> test.yaml:1:1
       |
     1 | firewall: {}
@@ -251,7 +251,7 @@ fn a_missing_part_of_the_scenario_is_named_with_what_it_is_for() {
     1 | firewall:
       | ^^^^^^^^
       |
-    help: the firewall has the keys [dialects], `layers`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
+    help: the firewall has the keys [dialects], `candidates`, `layers`, `files`, `interfaces`, `forwarding`, `routes` and `sysctl`
 
     error: expected a map of hosts, found nothing
      --> test.yaml:2:1

@@ -88,6 +88,8 @@ fn every_key_of_the_tables_is_read_and_no_other() {
         let _ = read(&format!("firewall:\n  {}: {{ {map} }}\n", dialect.key));
         let layer = format!("{{ name: x, {}: web.nft }}", dialect.key);
         let _ = read(&format!("firewall:\n  layers: [{layer}]\n"));
+        let candidate = format!("{{ x: {{ {}: web.nft }} }}", dialect.key);
+        let _ = read(&format!("firewall:\n  candidates: {candidate}\n"));
     }
     let known: BTreeSet<(&str, String)> = objects()
         .iter()
