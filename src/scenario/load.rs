@@ -55,6 +55,11 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, Problems> {
             Err(more) => problems.extend(more.into_vec()),
         }
     }
+    if problems.is_empty()
+        && let Some((one, other)) = candidates::called_alike(&scenarios)
+    {
+        problems.push(both_called(&one.file, &other.file, &one.id));
+    }
     if problems.is_empty() {
         Ok(scenarios)
     } else {
@@ -246,6 +251,12 @@ fn is_yaml(path: &Path) -> bool {
         .is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
+fn both_called(one: &Path, other: &Path, id: &str) -> Problem {
+    let (one, other) = (show(one), show(other));
+    let message = format!("{one} and {other} are both called {}", quote(id));
+    Problem::general(message).help("rename one of the files")
+}
+
 /// Every file once; two files with one identity are a problem.
 fn distinct(found: Vec<Found>, problems: &mut Vec<Problem>) -> Vec<Found> {
     let mut files: HashSet<PathBuf> = HashSet::new();
@@ -257,13 +268,7 @@ fn distinct(found: Vec<Found>, problems: &mut Vec<Problem>) -> Vec<Found> {
             continue;
         }
         if let Some(owner) = owners.get(&scenario.id) {
-            let message = format!(
-                "{} and {} are both called {}",
-                show(owner),
-                show(&scenario.file),
-                quote(&scenario.id)
-            );
-            problems.push(Problem::general(message).help("rename one of the files"));
+            problems.push(both_called(owner, &scenario.file, &scenario.id));
         }
         owners.insert(scenario.id.clone(), scenario.file.clone());
         kept.push(scenario);

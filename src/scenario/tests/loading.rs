@@ -79,6 +79,21 @@ fn symbolic_links_in_circles_end() {
 }
 
 #[test]
+fn a_candidate_of_a_scenario_is_not_called_as_another_scenario() {
+    let folder = shop();
+    let text = with_tests(&["db -> office tcp/80: drop"]);
+    folder.write("more/web.nft", "");
+    folder.write("more/a@new.yaml", &text);
+    let candidates = "candidates: { new: { nftables: web.nft } }";
+    folder.write(
+        "more/a.yaml",
+        text.replace("nftables: web.nft", candidates).as_str(),
+    );
+    let problems = folder.problems_of_all(&["more"]);
+    assert!(problems.contains("are both called `a@new`"), "{problems}");
+}
+
+#[test]
 fn two_scenarios_of_one_name_are_refused() {
     let folder = shop();
     let text = with_tests(&["db -> office tcp/80: drop"]);
