@@ -307,6 +307,7 @@ fn scenario() -> Scenario {
         name: format!("doctor :: outside -> firewall tcp/{dport} [ipv4]"),
         at: here.clone(),
         family: Family::Ipv4,
+        cell: None,
         steps: vec![Step {
             text: format!("outside -> firewall tcp/{dport}"),
             at: here.clone(),

@@ -465,7 +465,8 @@ fn the_keys_of_the_json_report_are_those_of_the_guide() {
         "scenarios/kernel.yaml",
         "include: _lab.yaml\nfirewall: { nftables: rulesets/web.nft, forwarding: false }\n\
          hosts: { db: { behind: eth1, address: 10.0.0.5 } }\n\
-         tests:\n  - internet -> db tcp/1: drop\n  - steps: [internet -> db tcp/2: drop, internet -> db tcp/3: drop]\n",
+         tests:\n  - internet -> db tcp/1: drop\n  - steps: [internet -> db tcp/2: drop, internet -> db tcp/3: drop]\n  \
+         - { from: [internet], to: db, service: tcp/4, expect: drop }\n",
     );
     let example = read("docs/example/scenarios/web.yaml");
     let (lab, _) = example.split_once("\ntests:").unwrap();

@@ -5,6 +5,7 @@
 use std::{
     io::{self, Write},
     path::Path,
+    sync::Arc,
 };
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::{
     event::{
         CaseRecord, Comparison, Difference, Event, ScenarioRecord, StepRecord, Summary, SweepGroup,
     },
+    scenario::{Cell, Matrix},
     verdict::{Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict},
 };
 
@@ -40,7 +42,29 @@ struct JsonScenario<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     duration_us: u64,
+    /// Where a cell of a case is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    matrices: Vec<JsonMatrix<'a>>,
     cases: Vec<JsonCase<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonMatrix<'a> {
+    name: Option<&'a str>,
+    file: &'a Path,
+    line: usize,
+    column: usize,
+    from: &'a [String],
+    to: &'a [String],
+    services: &'a [String],
+}
+
+#[derive(Serialize)]
+struct JsonCell<'a> {
+    matrix: usize,
+    from: &'a str,
+    to: &'a str,
+    service: &'a str,
 }
 
 #[derive(Serialize)]
@@ -57,6 +81,8 @@ struct JsonCandidate<'a> {
 struct JsonCase<'a> {
     name: &'a str,
     family: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<JsonCell<'a>>,
     #[serde(flatten)]
     told: JsonStep<'a>,
     duration_us: u64,
@@ -77,6 +103,7 @@ struct JsonNamedStep<'a> {
 struct JsonStep<'a> {
     file: &'a Path,
     line: usize,
+    column: usize,
     expected: &'a str,
     verdict: String,
     outcome: Outcome,
@@ -234,6 +261,7 @@ impl Json {
         self.first = false;
         self.out.write_all(separator.as_bytes())?;
         let scenario = &record.scenario;
+        let matrices = matrices(record);
         let json = JsonScenario {
             name: &scenario.id,
             title: &scenario.name,
@@ -249,7 +277,23 @@ impl Json {
                 .as_ref()
                 .map(crate::event::ScenarioError::message),
             duration_us: record.duration_us,
-            cases: record.cases.iter().map(case).collect(),
+            cases: record
+                .cases
+                .iter()
+                .map(|one| case(one, &matrices))
+                .collect(),
+            matrices: matrices
+                .iter()
+                .map(|matrix| JsonMatrix {
+                    name: matrix.name.as_deref(),
+                    file: &matrix.at.file,
+                    line: matrix.at.line,
+                    column: matrix.at.column,
+                    from: &matrix.from,
+                    to: &matrix.to,
+                    services: &matrix.services,
+                })
+                .collect(),
         };
         Ok(serde_json::to_writer(&mut self.out, &json)?)
     }
@@ -354,7 +398,36 @@ fn difference<'a>(candidates: &'a [String], different: &'a Difference) -> JsonDi
     }
 }
 
-fn case(record: &CaseRecord) -> JsonCase<'_> {
+/// The matrices that the cases of a scenario are of.
+fn matrices(record: &ScenarioRecord) -> Vec<&Arc<Matrix>> {
+    let mut matrices: Vec<&Arc<Matrix>> = Vec::new();
+    for cell in record
+        .cases
+        .iter()
+        .filter_map(|case| case.case.cell.as_ref())
+    {
+        // Those of one stand together.
+        if !matrices
+            .last()
+            .is_some_and(|last| Arc::ptr_eq(last, &cell.matrix))
+        {
+            matrices.push(&cell.matrix);
+        }
+    }
+    matrices
+}
+
+fn cell<'a>(cell: &'a Cell, matrices: &[&Arc<Matrix>]) -> Option<JsonCell<'a>> {
+    let mine = |matrix: &&Arc<Matrix>| Arc::ptr_eq(matrix, &cell.matrix);
+    Some(JsonCell {
+        matrix: matrices.iter().position(mine)?,
+        from: cell.matrix.from.get(cell.from)?,
+        to: cell.matrix.to.get(cell.to)?,
+        service: cell.matrix.services.get(cell.service)?,
+    })
+}
+
+fn case<'a>(record: &'a CaseRecord, matrices: &[&Arc<Matrix>]) -> JsonCase<'a> {
     let steps = match record.steps.as_slice() {
         [_] => &[],
         several => several,
@@ -362,6 +435,11 @@ fn case(record: &CaseRecord) -> JsonCase<'_> {
     JsonCase {
         name: &record.case.name,
         family: record.case.family.to_string(),
+        cell: record
+            .case
+            .cell
+            .as_ref()
+            .and_then(|place| cell(place, matrices)),
         told: step(record.telling()),
         duration_us: record.duration_us(),
         steps: steps
@@ -455,6 +533,7 @@ fn step(record: &StepRecord) -> JsonStep<'_> {
     JsonStep {
         file: &record.at.file,
         line: record.at.line,
+        column: record.at.column,
         expected: &record.expected,
         verdict: verdict_text(&judgement.verdict),
         outcome: judgement.outcome,

@@ -2,6 +2,7 @@
 
 mod json;
 mod junit;
+mod matrix;
 mod progress;
 mod terminal;
 

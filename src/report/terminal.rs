@@ -3,17 +3,18 @@
 use std::{
     borrow::Cow,
     io::{self, Write},
+    sync::Arc,
 };
 
 use anstyle::{AnsiColor, Style};
 
-use super::Reporter;
+use super::{Reporter, matrix::Table};
 use crate::{
     event::{
         CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, Summary,
         SweepGroup, SweepRecord,
     },
-    scenario::ranges_text,
+    scenario::{Cell, Matrix, ranges_text},
     verdict::{Decider, Outcome, Verdict},
 };
 
@@ -86,25 +87,117 @@ impl<W: Write> Terminal<W> {
         }
         let bad = |case: &&CaseRecord| case.outcome() != Outcome::Pass;
         let mut any = false;
+        let mut matrices: Vec<&Arc<Matrix>> = Vec::new();
         for case in record.cases.iter().filter(bad) {
-            writeln!(self.out)?;
-            self.case(case)?;
             any = true;
+            let Some(Cell { matrix, .. }) = &case.case.cell else {
+                writeln!(self.out)?;
+                self.case(case)?;
+                continue;
+            };
+            // All cells of a matrix together.
+            if !matrices.iter().any(|known| Arc::ptr_eq(known, matrix)) {
+                matrices.push(matrix);
+                writeln!(self.out)?;
+                self.matrix(id, matrix, &Table::of(matrix, &record.cases))?;
+            }
         }
         if any { writeln!(self.out) } else { Ok(()) }
     }
 
-    fn case(&mut self, record: &CaseRecord) -> io::Result<()> {
-        let step = record.telling();
-        let judgement = &step.judgement;
-        let head = match judgement.outcome {
-            Outcome::Pass => self.paint(PASS, "pass"),
-            Outcome::Fail => self.paint(FAIL, "FAIL"),
-            Outcome::Inconclusive => self.paint(INCONCLUSIVE, "INCONCLUSIVE"),
-            Outcome::Skipped => self.paint(INCONCLUSIVE, "SKIPPED"),
+    fn matrix(&mut self, id: &str, matrix: &Matrix, table: &Table<'_>) -> io::Result<()> {
+        let head = self.outcome(table.outcome);
+        let name = matrix.name.as_deref().unwrap_or("a matrix");
+        let name = self.paint(STRONG, &clean(&format!("{id} :: {name}")));
+        let cells = plural(table.cells, "cell");
+        writeln!(
+            self.out,
+            "{head} {name}: {} of {cells} not as expected",
+            table.bad
+        )?;
+        writeln!(self.out, "  --> {}", clean(&matrix.at.to_string()))?;
+        let width = |texts: &mut dyn Iterator<Item = &str>| {
+            texts.map(|text| text.chars().count()).max().unwrap_or(0)
         };
+        let from = width(&mut table.rows.iter().map(|row| row.from).chain(["from"]));
+        let services = table.rows.iter().map(|row| row.service.as_str());
+        let service = width(&mut services.chain(["service"]));
+        let columns: Vec<usize> = (0..table.columns.len())
+            .map(|column| {
+                let cells = table
+                    .rows
+                    .iter()
+                    .filter_map(|row| row.cells[column].as_ref());
+                let texts = cells.map(|(_, text)| text.as_str());
+                width(&mut texts.chain([table.columns[column]]))
+            })
+            .collect();
+        let mut line = format!("  {:<from$}  {:<service$}", "from", "service");
+        for (name, width) in table.columns.iter().zip(&columns) {
+            line += &format!("  {name:<width$}");
+        }
+        let line = self.paint(FAINT, &clean(line.trim_end()));
+        writeln!(self.out, "{line}")?;
+        for row in &table.rows {
+            let line = format!("  {:<from$}  {:<service$}", row.from, row.service);
+            let mut line = clean(&line).into_owned();
+            let mut blank = 0;
+            for (cell, width) in row.cells.iter().zip(&columns) {
+                let Some((outcome, text)) = cell else {
+                    blank += width + 2;
+                    continue;
+                };
+                line += &" ".repeat(blank + 2);
+                line += &self.paint(of_outcome(*outcome, FAINT), text);
+                blank = width - text.chars().count();
+            }
+            writeln!(self.out, "{line}")?;
+        }
+        if table.left_out > 0 {
+            let cells = plural(table.left_out, "cell");
+            writeln!(
+                self.out,
+                "  … and {cells} in further rows; the other reports have all of them"
+            )?;
+        }
+        for (number, mark) in table.marks.iter().enumerate() {
+            let count = plural(mark.count, "cell");
+            writeln!(
+                self.out,
+                "  [{}] {count}, first {}",
+                number + 1,
+                clean(&mark.first.case.name)
+            )?;
+            self.facts(mark.first)?;
+        }
+        if table.marks_left_out > 0 {
+            let reasons = plural(table.marks_left_out, "reason");
+            writeln!(self.out, "  … and {reasons} more")?;
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, outcome: Outcome) -> String {
+        let word = match outcome {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "FAIL",
+            Outcome::Inconclusive => "INCONCLUSIVE",
+            Outcome::Skipped => "SKIPPED",
+        };
+        self.paint(of_outcome(outcome, PASS), word)
+    }
+
+    fn case(&mut self, record: &CaseRecord) -> io::Result<()> {
+        let head = self.outcome(record.outcome());
         let name = self.paint(STRONG, &clean(&record.case.name));
         writeln!(self.out, "{head} {name}")?;
+        self.facts(record)
+    }
+
+    /// Everything known of a case but its name.
+    fn facts(&mut self, record: &CaseRecord) -> io::Result<()> {
+        let step = record.telling();
+        let judgement = &step.judgement;
         writeln!(self.out, "  --> {}", clean(&step.at.to_string()))?;
         if let Some(which) = record.telling_step() {
             self.fact("step", &which)?;
@@ -269,6 +362,15 @@ impl<W: Write> Reporter for Terminal<W> {
             Event::Ended(summary) => self.end(summary),
         }?;
         self.out.flush()
+    }
+}
+
+/// The style of an outcome; `fine` if nothing is wrong.
+fn of_outcome(outcome: Outcome, fine: Style) -> Style {
+    match outcome {
+        Outcome::Pass => fine,
+        Outcome::Fail => FAIL,
+        Outcome::Inconclusive | Outcome::Skipped => INCONCLUSIVE,
     }
 }
 

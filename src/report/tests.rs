@@ -390,6 +390,7 @@ fn candidates_stand_side_by_side_where_they_differ() {
             "sport": 32768
           },
           "candidate": "old",
+          "column": 5,
           "expected": "accept",
           "file": "scenarios/shop/web.yaml",
           "line": 11,
@@ -412,6 +413,7 @@ fn candidates_stand_side_by_side_where_they_differ() {
         },
         {
           "candidate": "new",
+          "column": 5,
           "expected": "accept",
           "file": "scenarios/shop/web.yaml",
           "line": 11,
@@ -444,6 +446,132 @@ fn candidates_stand_side_by_side_where_they_differ() {
     old: accept, by rule scenarios/shop/web.nft:5 `tcp dport { 80, 443 } accept comment &quot;web &lt;public&gt; &amp; open&quot;` (inet filter input, handle 4)
     new: drop, by rule scenarios/shop/web.nft:8 `iifname &quot;eth0&quot; drop` (inet filter input, handle 7)
     ");
+}
+
+/// A matrix of three by three, in which one row differs in one family, one in both, and one cell is unclear.
+fn matrix() -> ScenarioRecord {
+    let text = "firewall:\n  nftables: web.nft\n  interfaces: { a0: [192.0.2.1/24, \"2001:db8::1/64\"], b0: [10.0.0.1/24, \"fd00::1/64\"] }\n\
+                hosts:\n  a: { behind: a0, address: [192.0.2.7, \"2001:db8::7\"] }\n  b: { behind: b0, address: [10.0.0.7, \"fd00::7\"] }\n\
+                tests:\n  - name: zones\n    from: [a, b]\n    to: [firewall, a, b]\n    service: [ssh, https]\n    expect: drop\n    except: { a -> b https: accept }\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("web.nft"), "").unwrap();
+    let file = folder.path().join("zones.yaml");
+    let mut scenario = scenario::parse(text, &file, "zones").unwrap().remove(0);
+    scenario.file = "zones.yaml".into();
+    let shown = Arc::new(scenario::Matrix {
+        at: scenario::Location {
+            file: "zones.yaml".into(),
+            ..scenario.cases[0].cell.as_ref().unwrap().matrix.at.clone()
+        },
+        ..(*scenario.cases[0].cell.as_ref().unwrap().matrix).clone()
+    });
+    let [accepted, dropped, lost] = [0, 1, 5].map(|nth| judgements().remove(nth));
+    let wrong = |judgement: &Judgement, reason: &str| Judgement {
+        outcome: Outcome::Fail,
+        reason: Some(reason.to_owned()),
+        ..judgement.clone()
+    };
+    let cases = scenario.cases.iter_mut().map(|case| {
+        case.at.file = "zones.yaml".into();
+        case.cell.as_mut().unwrap().matrix = Arc::clone(&shown);
+        let told = case.name.trim_start_matches("zones :: zones: ");
+        let judgement = match told {
+            "a -> firewall ssh [ipv6]" => wrong(&accepted, "expected drop, but it was accept"),
+            "a -> b https [ipv4]" | "a -> b https [ipv6]" => {
+                wrong(&dropped, "expected accept, but it was drop")
+            }
+            "b -> a ssh [ipv4]" => lost.clone(),
+            _ => dropped.clone(),
+        };
+        CaseRecord {
+            steps: vec![StepRecord {
+                sweep: None,
+                text: case.steps[0].text.clone(),
+                at: case.at.clone(),
+                expected: case.sends().next().unwrap().expect.to_string(),
+                packet: "a packet".to_owned(),
+                judgement,
+                duration_us: 100,
+            }],
+            case: case.clone(),
+        }
+    });
+    let cases = cases.collect();
+    ScenarioRecord {
+        scenario: Arc::new(scenario),
+        cases,
+        ..record(None)
+    }
+}
+
+#[test]
+fn a_matrix_shows_where_it_differs_and_why_and_nothing_else() {
+    let mut terminal = Terminal::new(Vec::new(), false);
+    let finished = Event::Finished(Box::new(matrix()));
+    terminal.event(&finished).unwrap();
+    let text = String::from_utf8(terminal.into_inner()).unwrap();
+    assert_snapshot!(text, @r#"
+    FAIL         zones                        12 of 16 cases pass      22 ms
+
+    FAIL zones :: zones: 4 of 16 cells not as expected
+      --> zones.yaml:8:5
+      from  service     firewall              a                           b
+      a     ssh [ipv6]  accept, not drop [1]                              drop
+      a     https       drop                                              drop, not accept [2]
+      b     ssh [ipv4]  drop                  inconclusive, not drop [3]
+      [1] 1 cell, first zones :: zones: a -> firewall ssh [ipv6]
+      --> zones.yaml:8:5
+      expected  drop
+      actual    accept
+      by        rule scenarios/shop/web.nft:5 `tcp dport { 80, 443 } accept comment "web <public> & open"` (inet filter input, handle 4)
+      source    tcp dport $WEB accept comment "web <public> & open"
+      packet    a packet
+      [2] 2 cells, first zones :: zones: a -> b https [ipv4]
+      --> zones.yaml:13:15
+      expected  accept
+      actual    drop
+      by        policy scenarios/shop/web.nft:3 (inet filter input)
+      source    type filter hook input priority 0; policy drop;
+      packet    a packet
+      [3] 1 cell, first zones :: zones: b -> a ssh [ipv4]
+      --> zones.yaml:8:5
+      expected  drop
+      because   the path does not work without the candidate either (kernel: no route)
+      packet    a packet
+    "#);
+    let mut coloured = Terminal::new(Vec::new(), true);
+    coloured.event(&finished).unwrap();
+    let coloured = String::from_utf8(coloured.into_inner()).unwrap();
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), text);
+}
+
+#[test]
+fn a_cell_is_a_case_that_knows_its_place() {
+    let record = matrix();
+    let mut summary = Summary::default();
+    summary.add(&record);
+    let events = vec![
+        Event::Started {
+            scenarios: 1,
+            cases: record.cases.len(),
+        },
+        Event::Finished(Box::new(record)),
+        Event::Ended(summary),
+    ];
+    let json = written_of(events, |out| Box::new(Json::new(out, Versions::default())));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let scenario = &json["scenarios"][0];
+    assert_eq!(
+        scenario["matrices"],
+        serde_json::json!([{
+            "name": "zones", "file": "zones.yaml", "line": 8, "column": 5,
+            "from": ["a", "b"], "to": ["firewall", "a", "b"], "services": ["ssh", "https"],
+        }])
+    );
+    assert_eq!(
+        scenario["cases"][1]["cell"],
+        serde_json::json!({ "matrix": 0, "from": "a", "to": "firewall", "service": "ssh" })
+    );
 }
 
 #[test]

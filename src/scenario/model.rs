@@ -5,6 +5,7 @@ use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -190,8 +191,38 @@ pub struct Case {
     pub at: Location,
     /// The family of this case.
     pub family: Family,
+    /// Its place in a matrix, if it is of one.
+    pub cell: Option<Cell>,
     /// What happens, in this order; one step unless it is a conversation. Never empty.
     pub steps: Vec<Step>,
+}
+
+/// Every sender to every receiver with every service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matrix {
+    /// `name:`.
+    pub name: Option<String>,
+    /// Where it stands.
+    pub at: Location,
+    /// The senders, as written.
+    pub from: Vec<String>,
+    /// The receivers, as written.
+    pub to: Vec<String>,
+    /// The services, as in the names of cases.
+    pub services: Vec<String>,
+}
+
+/// A place in a matrix: indices into its lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// The matrix.
+    pub matrix: Arc<Matrix>,
+    /// The sender.
+    pub from: usize,
+    /// The receiver.
+    pub to: usize,
+    /// The service.
+    pub service: usize,
 }
 
 /// One thing that happens in a case.

@@ -175,6 +175,7 @@ pub(super) static SCENARIO: Object = Object {
             Shape::List(&Shape::AnyOf(&[
                 Shape::ShortTest(&OUTCOME),
                 Shape::Object(&TEST),
+                Shape::Object(&MATRIX),
                 Shape::Object(&CONVERSATION),
                 Shape::Object(&SWEEP),
             ])),
@@ -546,6 +547,52 @@ pub(super) static ONLY_OPEN: Object = Object {
             "among",
             OPEN_PORTS,
             "The ports of TCP and UDP that are looked at: `1-1023`; all when not given.",
+        ),
+    ],
+    planned: &[],
+    spread: false,
+};
+
+/// A test of every sender to every receiver.
+pub(super) static MATRIX: Object = Object {
+    name: "matrix",
+    what: "the matrix",
+    doc: "A test of every sender to every receiver with every service: one outcome for all of them, and exceptions. A pair whose packets do not meet the firewall has no cells.",
+    keys: &[
+        optional(
+            "name",
+            Shape::Text,
+            "The matrix in a few words; its cells are called `NAME: FROM -> TO SERVICE`.",
+        ),
+        required(
+            "from",
+            Shape::OneOrMore(&PARTY),
+            "Who sends: hosts, `firewall`.",
+        ),
+        required(
+            "to",
+            Shape::OneOrMore(&PARTY),
+            "Who should receive: hosts, `firewall`.",
+        ),
+        required(
+            "service",
+            Shape::OneOrMore(&SERVICE),
+            "What each sends to each: services as in any other test.",
+        ),
+        optional(
+            "family",
+            Shape::Word(families),
+            "Tests only this address family.",
+        ),
+        required(
+            "expect",
+            OUTCOME,
+            "What the firewall should do with everything that is no exception.",
+        ),
+        optional(
+            "except",
+            Shape::Map("^[^>]+->\\s*[^\\s,]+(,\\s+[^\\s,]+)*\\s+\\S.*$", &OUTCOME),
+            "The exceptions: `lan, dmz -> internet dns, tcp/443: accept`. `any` means all senders, receivers or services of the matrix.",
         ),
     ],
     planned: &[],

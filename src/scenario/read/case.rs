@@ -20,7 +20,7 @@ use super::{
 /// What the lab's links carry, in bytes: the MTU of Ethernet.
 const LINK_MTU: usize = 1500;
 /// Most cases of one scenario.
-const MAX_CASES: usize = 100_000;
+pub(super) const MAX_CASES: usize = 100_000;
 
 pub(super) fn too_many() -> String {
     format!(
@@ -115,6 +115,7 @@ impl Reader<'_> {
                 name: format!("{} :: {text} [{family}]", expander.id),
                 at: at.clone(),
                 family,
+                cell: test.cell.clone(),
                 steps: vec![Step {
                     text,
                     at: at.clone(),

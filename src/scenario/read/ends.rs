@@ -31,13 +31,67 @@ pub(super) struct Ends {
 }
 
 /// One end as written.
-enum End {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
     /// With the interface after `@`.
     Firewall(Option<usize>),
     Host(usize),
 }
 
+/// Why two ends make no test.
+pub(super) enum Apart {
+    /// They are the same host.
+    Same,
+    /// Both are behind this interface.
+    Behind(usize),
+    /// They share no address family.
+    Families(Party, Party),
+    /// One of them is known to be broken elsewhere.
+    Broken,
+}
+
 impl World<'_> {
+    /// Who sends and who receives, where what the one sends to the other meets the firewall.
+    pub(super) fn meet(self, sender: End, receiver: End) -> Result<Ends, Apart> {
+        let behind = |host: usize| self.hosts.hosts[host].behind;
+        let at = |interface: Option<usize>| interface.map(Party::Firewall).ok_or(Apart::Broken);
+        let (from, to) = match (sender, receiver) {
+            (End::Firewall(None), End::Firewall(None)) => (Party::Loopback, Party::Loopback),
+            // Without an interface, the kernel would take the same address for both.
+            (End::Firewall(from), End::Firewall(to)) => (at(from.or(to))?, at(to.or(from))?),
+            (End::Firewall(side), End::Host(host)) => {
+                (at(side.or(behind(host)))?, Party::Host(host))
+            }
+            (End::Host(host), End::Firewall(side)) => {
+                (Party::Host(host), at(side.or(behind(host)))?)
+            }
+            (End::Host(one), End::Host(other)) if one == other => return Err(Apart::Same),
+            (End::Host(one), End::Host(other)) => match (behind(one), behind(other)) {
+                (Some(side), Some(same)) if side == same => return Err(Apart::Behind(side)),
+                _ => (Party::Host(one), Party::Host(other)),
+            },
+        };
+        if !self.sound(from) || !self.sound(to) {
+            return Err(Apart::Broken);
+        }
+        let shared = self.families(to);
+        let mut families = self.families(from);
+        families.retain(|family| shared.contains(family));
+        if families.is_empty() {
+            return Err(Apart::Families(from, to));
+        }
+        Ok(Ends { from, to, families })
+    }
+
+    /// Whether nothing about this end was reported elsewhere.
+    pub(super) fn is_sound(self, end: End) -> bool {
+        match end {
+            End::Firewall(Some(interface)) => self.sound(Party::Firewall(interface)),
+            End::Firewall(None) => self.firewall.interfaces.iter().all(|side| side.sound),
+            End::Host(host) => self.sound(Party::Host(host)),
+        }
+    }
+
     fn families(self, party: Party) -> Vec<Family> {
         match party {
             Party::Firewall(interface) => self.firewall.interfaces[interface].families(),
@@ -88,65 +142,37 @@ impl Reader<'_> {
     pub(super) fn ends(&mut self, from: Word<'_>, to: Word<'_>, world: World<'_>) -> Option<Ends> {
         let sender = self.end(from, world);
         let receiver = self.end(to, world);
-        let (sender, receiver) = (sender?, receiver?);
-        let behind = |host: usize| world.hosts.hosts[host].behind;
-        let (from_party, to_party) = match (sender, receiver) {
-            (End::Firewall(None), End::Firewall(None)) => (Party::Loopback, Party::Loopback),
-            // Without an interface, the kernel would take the same address for both.
-            (End::Firewall(from), End::Firewall(to)) => {
-                (Party::Firewall(from.or(to)?), Party::Firewall(to.or(from)?))
+        match world.meet(sender?, receiver?) {
+            Ok(ends) => return Some(ends),
+            Err(Apart::Broken) => {}
+            Err(Apart::Same) => {
+                let message = format!("{} is both ends of this test", quote(to.text));
+                self.problem(to.span, message);
             }
-            (End::Firewall(at), End::Host(host)) => {
-                (Party::Firewall(at.or(behind(host))?), Party::Host(host))
+            Err(Apart::Behind(side)) => {
+                let side = &world.firewall.interfaces[side].name;
+                let (one, other) = (quote(from.text), quote(to.text));
+                let message = format!("{one} and {other} are both behind {}", quote(side));
+                self.problem(to.span, message)
+                    .label("what one sends to the other never reaches the firewall");
             }
-            (End::Host(host), End::Firewall(at)) => {
-                (Party::Host(host), Party::Firewall(at.or(behind(host))?))
-            }
-            (End::Host(one), End::Host(other)) => {
-                if one == other {
-                    let message = format!("{} is both ends of this test", quote(to.text));
-                    self.problem(to.span, message);
-                    return None;
-                }
-                if let (Some(side), Some(same)) = (behind(one), behind(other))
-                    && side == same
-                {
-                    let side = &world.firewall.interfaces[side].name;
-                    let (one, other) = (quote(from.text), quote(to.text));
-                    let message = format!("{one} and {other} are both behind {}", quote(side));
-                    self.problem(to.span, message)
-                        .label("what one sends to the other never reaches the firewall");
-                    return None;
-                }
-                (Party::Host(one), Party::Host(other))
-            }
-        };
-        if !world.sound(from_party) || !world.sound(to_party) {
-            return None;
-        }
-        let (left, right) = (world.families(from_party), world.families(to_party));
-        let families: Vec<Family> = left.iter().copied().filter(|f| right.contains(f)).collect();
-        if families.is_empty() {
-            let has = |party, families: &[Family]| {
-                let addresses = match families {
-                    [] => "no address".to_owned(),
-                    some => format!("only {}", family_names(some)),
+            Err(Apart::Families(sender, receiver)) => {
+                let has = |party| {
+                    let addresses = match world.families(party).as_slice() {
+                        [] => "no address".to_owned(),
+                        some => format!("only {}", family_names(some)),
+                    };
+                    format!("{} has {addresses}", world.describe(party))
                 };
-                format!("{} has {addresses}", world.describe(party))
-            };
-            let message = format!("{}, {}", has(from_party, &left), has(to_party, &right));
-            self.problem(to.span, message)
-                .label("the two ends share no address family");
-            return None;
+                let message = format!("{}, {}", has(sender), has(receiver));
+                self.problem(to.span, message)
+                    .label("the two ends share no address family");
+            }
         }
-        Some(Ends {
-            from: from_party,
-            to: to_party,
-            families,
-        })
+        None
     }
 
-    fn end(&mut self, word: Word<'_>, world: World<'_>) -> Option<End> {
+    pub(super) fn end(&mut self, word: Word<'_>, world: World<'_>) -> Option<End> {
         if word.text == "firewall" {
             return Some(End::Firewall(None));
         }

@@ -10,6 +10,7 @@ mod fields;
 mod firewall;
 mod hosts;
 mod icmp;
+mod matrix;
 mod outcome;
 mod packet;
 mod routes;

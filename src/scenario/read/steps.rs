@@ -141,6 +141,7 @@ impl Reader<'_> {
                     name: format!("{} :: {text} [{family}]", expander.id()),
                     at: self.sources.location(fields.at),
                     family,
+                    cell: None,
                     steps,
                 });
             }

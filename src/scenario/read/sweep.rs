@@ -146,6 +146,7 @@ impl Reader<'_> {
                 name: format!("{} :: {text} [{family}]", expander.id()),
                 at: self.sources.location(fields.at),
                 family,
+                cell: None,
                 steps,
             });
             if self.problems.len() > before {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Case, Family, Repeat, shape,
+        Case, Cell, Family, Repeat, shape,
         source::Span,
         tree::{Kind, Word},
         words::{self, quote},
@@ -13,6 +13,7 @@ use super::{
     fields::{Fields, Value},
     firewall::FirewallDraft,
     hosts::HostDrafts,
+    matrix::is_matrix,
     outcome::Outcome,
     service::{MAX_PORTS, Probe},
 };
@@ -38,6 +39,8 @@ pub(super) struct TestDraft {
     pub(super) user: Option<String>,
     pub(super) mark: Option<u32>,
     pub(super) short: bool,
+    /// Its place in a matrix.
+    pub(super) cell: Option<Cell>,
 }
 
 /// Whether a test has a key that makes it one of a kind.
@@ -73,6 +76,8 @@ impl Reader<'_> {
                 self.conversation(value, world, &mut expander);
             } else if has("only-open", value) {
                 self.sweep(value, world, &mut expander);
+            } else if is_matrix(value) {
+                self.matrix(value, world, &mut expander);
             } else if let Some(test) = self.test(value, world) {
                 self.expand(test, &mut expander);
             }
@@ -173,6 +178,7 @@ impl Reader<'_> {
             user: None,
             mark: None,
             short: true,
+            cell: None,
         })
     }
 
@@ -247,7 +253,7 @@ impl Reader<'_> {
     }
 
     /// A service with the kind of its segments, if one is named.
-    fn service_text(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
+    pub(super) fn service_text(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
         let parts: Vec<Word<'_>> = word.split_whitespace().collect();
         match parts.as_slice() {
             [service] => self.service(*service, None),
@@ -307,6 +313,7 @@ impl Reader<'_> {
             user,
             mark,
             short: false,
+            cell: None,
         })
     }
 
@@ -314,7 +321,7 @@ impl Reader<'_> {
         self.line(fields.get(name)?, "a host or `firewall`")
     }
 
-    fn services(&mut self, value: Value<'_>) -> Option<Vec<Probe>> {
+    pub(super) fn services(&mut self, value: Value<'_>) -> Option<Vec<Probe>> {
         let mut probes = Vec::new();
         let mut sound = true;
         let items = self.one_or_more(value, "a service or a list of services");

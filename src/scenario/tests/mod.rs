@@ -23,6 +23,7 @@ mod good;
 mod hostile;
 mod includes;
 mod loading;
+mod matrix;
 mod problems;
 mod roundtrip;
 mod sandbox;

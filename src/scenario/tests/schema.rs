@@ -70,6 +70,7 @@ fn every_key_of_the_tables_is_read_and_no_other() {
         .chain([
             "{ from: internet, to: firewall, service: tcp/80, expect: { drop: {} } }".to_owned(),
             "{ from: internet, to: firewall, service: tcp/81, expect: { reject: {} } }".to_owned(),
+            "{ from: [internet], to: firewall, service: tcp/84, family: ipv4, expect: drop, except: { any -> any any: drop } }".to_owned(),
             "{ from: internet, to: firewall, packet: { pcap: { file: one.pcap } }, expect: drop }".to_owned(),
             "{ from: internet, to: firewall, packet: { ether: { vlan: { id: 5 } }, udp: { dport: 1 } }, expect: drop }".to_owned(),
             "{ steps: [ { from: internet, to: firewall, service: tcp/81, expect: { drop: { log: { prefix: x } } } }, { reply: ack, expect: accept }, { wait: 1s }, { reload: web.nft, meanwhile: { internet -> firewall tcp/82: drop } }, { from: internet, to: firewall, packet: { tcp: { dport: 83 } }, repeat: { count: 2 }, expect: drop } ] }".to_owned(),
