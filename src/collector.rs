@@ -477,6 +477,7 @@ pub(crate) fn unreached(case: &Case, why: &Judgement) -> Vec<StepRecord> {
                 at: step.at.clone(),
                 expected: expected(&step.action)?,
                 packet: String::new(),
+                repeated: sent(&step.action).is_some_and(|send| send.repeat.is_some()),
                 judgement: why.clone(),
                 duration_us: 0,
                 sweep: None,

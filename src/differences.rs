@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use crate::{
     event::{CaseRecord, Comparison, Difference, ScenarioRecord, Side, StepRecord, SweepGroup},
-    scenario::{Action, ranges_text},
+    scenario::ranges_text,
     verdict::{Arrival, Outcome, RejectAnswer, Verdict},
 };
 
@@ -19,7 +19,7 @@ pub fn between(records: &[ScenarioRecord]) -> Option<Comparison> {
         return None;
     }
     let mut comparison = Comparison {
-        scenario: first.scenario.stem().to_owned(),
+        scenario: first.scenario.stem.clone(),
         candidates,
         same: 0,
         different: Vec::new(),
@@ -74,21 +74,10 @@ fn compare(cases: &[&CaseRecord]) -> Compared {
         return Compared::Untold;
     };
     let mut untold = false;
-    // A case is the same for all candidates, and its records are those of what it sends.
-    let repeated = first
-        .case
-        .steps
-        .iter()
-        .filter_map(|step| match &step.action {
-            Action::Send(send) => Some(send.repeat.is_some()),
-            Action::Sweep(_) => Some(false),
-            Action::Reload(reload) => reload.meanwhile.as_ref().map(|send| send.repeat.is_some()),
-            Action::Wait(_) => None,
-        });
-    for (step, repeated) in repeated.enumerate() {
+    // A case has the same steps for all candidates.
+    for step in 0..first.steps.len() {
         let records = cases.iter().map(|case| case.steps.get(step));
-        let seen: Vec<Option<Treatment<'_>>> =
-            records.map(|record| treatment(record?, repeated)).collect();
+        let seen: Vec<Option<Treatment<'_>>> = records.map(|record| treatment(record?)).collect();
         let mut known = seen.iter().flatten();
         if let Some(first) = known.next()
             && known.any(|other| other != first)
@@ -135,7 +124,7 @@ struct Left<'a> {
 }
 
 /// `None` if nothing is proven.
-fn treatment(record: &StepRecord, repeated: bool) -> Option<Treatment<'_>> {
+fn treatment(record: &StepRecord) -> Option<Treatment<'_>> {
     if let Some(sweep) = &record.sweep {
         return Some(Treatment {
             verdict: Plain::Sweep(ranges(&sweep.groups)?),
@@ -150,7 +139,7 @@ fn treatment(record: &StepRecord, repeated: bool) -> Option<Treatment<'_>> {
     };
     Some(Treatment {
         verdict,
-        met: repeated.then_some(record.judgement.outcome),
+        met: record.repeated.then_some(record.judgement.outcome),
     })
 }
 
@@ -282,7 +271,7 @@ fn facts(record: &StepRecord) -> Option<[(&'static str, String); 8]> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, sync::Arc};
+    use std::fs;
 
     use rstest::rstest;
 
@@ -348,13 +337,14 @@ mod tests {
             let judgements = [verdict.clone(), (Verdict::Drop, Outcome::Pass)].map(judgement);
             let cases = scenario.cases.iter().zip(judgements);
             let case = |(case, judgement): (&scenario::Case, Judgement)| CaseRecord {
-                case: case.clone(),
+                case: case.into(),
                 steps: vec![StepRecord {
                     sweep: None,
                     text: case.steps[0].text.clone(),
                     at: case.at.clone(),
                     expected: String::new(),
                     packet: String::new(),
+                    repeated: case.sends().any(|send| send.repeat.is_some()),
                     judgement,
                     duration_us: 1,
                 }],
@@ -366,7 +356,8 @@ mod tests {
                     hash: String::new(),
                 },
                 cases: cases.map(case).collect(),
-                scenario: Arc::new(scenario),
+                scenario: (&scenario).into(),
+                position: 0,
                 error: None,
                 kernel: None,
                 output: String::new(),

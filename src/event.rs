@@ -1,11 +1,12 @@
 //! What happens in a run, as data: the only thing between the runner and the reporters. The runner
 //! prints nothing; a reporter decides nothing.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use crate::{
     exit::Exit,
-    scenario::{Case, Location, Over, Scenario},
+    scenario::{Case, Cell, Family, Location, Over, Scenario},
+    shard::Part,
     verdict::{Decider, Judgement, Outcome, Verdict},
 };
 
@@ -18,6 +19,8 @@ pub enum Event {
         scenarios: usize,
         /// How many cases they have together.
         cases: usize,
+        /// Of which run they are a shard, if they are.
+        part: Option<Part>,
     },
     /// A scenario is through.
     Finished(Box<ScenarioRecord>),
@@ -31,7 +34,9 @@ pub enum Event {
 #[derive(Debug, Clone)]
 pub struct ScenarioRecord {
     /// The scenario.
-    pub scenario: Arc<Scenario>,
+    pub scenario: ScenarioHead,
+    /// Its place in the run, from 0; with shards, in the whole run.
+    pub position: usize,
     /// The candidate it was run against.
     pub candidate: CandidateRecord,
     /// One per selected case, in the scenario's order.
@@ -44,6 +49,33 @@ pub struct ScenarioRecord {
     pub output: String,
     /// Wall clock of the scenario, in microseconds.
     pub duration_us: u64,
+}
+
+/// What reports say of a scenario itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScenarioHead {
+    /// Its identity.
+    pub id: String,
+    /// The same without its candidate: that of its file.
+    pub stem: String,
+    /// The file as the user named it.
+    pub file: PathBuf,
+    /// `name:`, for people.
+    pub name: String,
+    /// `tags:`.
+    pub tags: Vec<String>,
+}
+
+impl From<&Scenario> for ScenarioHead {
+    fn from(scenario: &Scenario) -> Self {
+        Self {
+            id: scenario.id.clone(),
+            stem: scenario.stem().to_owned(),
+            file: scenario.file.clone(),
+            name: scenario.name.clone(),
+            tags: scenario.tags.clone(),
+        }
+    }
 }
 
 /// A candidate.
@@ -61,9 +93,33 @@ pub struct CandidateRecord {
 #[derive(Debug, Clone)]
 pub struct CaseRecord {
     /// The case.
-    pub case: Case,
+    pub case: CaseHead,
     /// Each of its steps that has an expectation, in order. Never empty.
     pub steps: Vec<StepRecord>,
+}
+
+/// What reports say of a case itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseHead {
+    /// Its identity.
+    pub name: String,
+    /// Where the test stands.
+    pub at: Location,
+    /// Its family.
+    pub family: Family,
+    /// Its place in a matrix, if it is of one.
+    pub cell: Option<Cell>,
+}
+
+impl From<&Case> for CaseHead {
+    fn from(case: &Case) -> Self {
+        Self {
+            name: case.name.clone(),
+            at: case.at.clone(),
+            family: case.family,
+            cell: case.cell.clone(),
+        }
+    }
 }
 
 /// Everything known of one step of a case.
@@ -77,6 +133,8 @@ pub struct StepRecord {
     pub expected: String,
     /// The packet, for people; the first of several.
     pub packet: String,
+    /// Whether it was sent several times, so that their number counts.
+    pub repeated: bool,
     /// The judgement.
     pub judgement: Judgement,
     /// From sending to the last look, in microseconds, of all its packets together.
@@ -234,6 +292,8 @@ pub struct Summary {
     pub broken: usize,
     /// Whether a skipped case is one that could not be told.
     pub deny_skips: bool,
+    /// Whether it is a shard of a run: it may have nothing to do.
+    pub shard: bool,
     /// Wall clock, in microseconds.
     pub duration_us: u64,
 }
@@ -250,6 +310,16 @@ impl ScenarioRecord {
 }
 
 impl ScenarioError {
+    /// Which it is, in JSON reports.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Input(_) => "input",
+            Self::Lab(_) => "lab",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+
     /// What to tell.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -284,7 +354,7 @@ impl Summary {
     /// The exit status of the run: bad input first, then proven failures, then what could not be told.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        if self.bad_input > 0 || self.cases() == 0 {
+        if self.bad_input > 0 || (self.cases() == 0 && !self.shard) {
             Exit::BadInput
         } else if self.fail > 0 {
             Exit::Failed

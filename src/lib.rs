@@ -19,6 +19,7 @@ pub mod plan;
 pub mod report;
 pub mod runner;
 pub mod scenario;
+pub mod shard;
 pub mod verdict;
 
 pub use libtest::harness_main;

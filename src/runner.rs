@@ -22,6 +22,7 @@ use crate::{
     launch::Launchers,
     plan::{self, Planned},
     scenario::{Action, Case, Scenario},
+    shard::Part,
     verdict::{Inconclusive, Judgement, Outcome},
 };
 
@@ -32,6 +33,8 @@ pub struct Selected {
     pub scenario: Arc<Scenario>,
     /// Indices into [`Scenario::cases`], ascending, at least one.
     pub cases: Vec<usize>,
+    /// Its place in the run, from 0; with shards, in the whole run.
+    pub position: usize,
 }
 
 impl Selected {
@@ -41,6 +44,7 @@ impl Selected {
         Self {
             cases: (0..scenario.cases.len()).collect(),
             scenario: Arc::new(scenario),
+            position: 0,
         }
     }
 
@@ -66,6 +70,8 @@ pub struct Options {
     /// Keep what the agent was told and what it reported in this folder, a file per scenario: the plan
     /// and then the records, one JSON line each.
     pub record: Option<PathBuf>,
+    /// Of which run this is a shard, if it is.
+    pub part: Option<Part>,
     /// Where the labs stand.
     pub launchers: Arc<Launchers>,
 }
@@ -82,10 +88,12 @@ pub async fn run(
     emit(Event::Started {
         scenarios: selected.len(),
         cases: selected.iter().map(|selected| selected.cases.len()).sum(),
+        part: options.part.clone(),
     });
     let slots = Arc::new(Semaphore::new(options.jobs.max(1)));
     let mut summary = Summary {
         deny_skips: options.deny_skips,
+        shard: options.part.is_some(),
         ..Summary::default()
     };
     let options = Arc::new(options);
@@ -152,11 +160,12 @@ fn unrun(selected: &Selected, path: PathBuf, error: String, started: Instant) ->
     let error = ScenarioError::Input(error);
     let why = unreached(Some(&error));
     let unreached = |case: &Case| CaseRecord {
-        case: case.clone(),
+        case: case.into(),
         steps: collector::unreached(case, &why),
     };
     ScenarioRecord {
-        scenario: Arc::clone(&selected.scenario),
+        scenario: (&*selected.scenario).into(),
+        position: selected.position,
         candidate: CandidateRecord {
             name: selected.scenario.against.clone(),
             path,
@@ -242,7 +251,8 @@ pub async fn run_prepared(
         Err(_) => collector.steps(position, &unreached),
     };
     ScenarioRecord {
-        scenario: Arc::clone(scenario),
+        scenario: (&**scenario).into(),
+        position: selected.position,
         candidate: CandidateRecord {
             name: scenario.against.clone(),
             path: prepared.path.clone(),
@@ -250,7 +260,7 @@ pub async fn run_prepared(
         },
         cases: (0..cases.len())
             .map(|position| CaseRecord {
-                case: cases[position].clone(),
+                case: cases[position].into(),
                 steps: steps(position),
             })
             .collect(),

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{dialect::xtables::LEGACY, scenario::RejectKind};
 
@@ -135,7 +135,7 @@ pub struct Chain {
 }
 
 /// Why the kernel itself threw a packet away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelReason {
     /// RFC 3704: the source is not reached through the interface the packet came from.
@@ -199,7 +199,7 @@ pub enum Inconclusive {
 }
 
 /// The verdict against the expectation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// As expected.

@@ -3,6 +3,7 @@
 mod doctor;
 #[cfg(feature = "docker")]
 mod images;
+mod report;
 mod shell;
 mod test;
 
@@ -22,6 +23,7 @@ use crate::{
     launch::{Launcher, Launchers},
     report::{Wanted, plural},
     scenario::{self, Problems, Scenario},
+    shard::Shard,
 };
 
 /// Drills a firewall before it is deployed: real packets, through the real kernel, in a disposable
@@ -63,6 +65,8 @@ enum Command {
     /// Remove what killed runs in containers left behind.
     #[cfg(feature = "docker")]
     Clean,
+    /// What to do with JSON reports: merge those of shards.
+    Report(report::ReportArguments),
     /// Print the JSON Schema of the scenario format, for editors.
     Schema,
 }
@@ -101,6 +105,9 @@ struct TestArguments {
     /// Probe every port of a sweep one by one, with a full trace: slow, and to the same verdicts.
     #[arg(long)]
     trace_sweeps: bool,
+    /// Run only the K-th of N parts, from 1; which scenario is in which is decided by its name.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
     /// Keep the evidence of each scenario in this folder, to look at or to report a bug with.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
@@ -170,6 +177,7 @@ pub fn main() -> Exit {
         Command::Images(arguments) => images::images(&arguments),
         #[cfg(feature = "docker")]
         Command::Clean => images::clean(),
+        Command::Report(arguments) => report::report(&arguments, color),
         Command::Schema => schema(),
     }
 }

@@ -4,12 +4,13 @@ use std::{io, sync::Arc, thread::available_parallelism};
 
 use super::{Color, TestArguments, complain, is_interactive, load, runtime, say};
 use crate::{
-    event::Event,
+    event::{Event, Summary},
     exit::Exit,
     filter::Filter,
     report::{Format, Progress, Reporter, Versions, Wanted},
     runner::{self, Options, Selected},
     scenario,
+    shard::Part,
 };
 
 pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) -> Exit {
@@ -28,16 +29,20 @@ pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) 
         .filter
         .as_deref()
         .map_or_else(Filter::all, Filter::new);
-    let selected: Vec<Selected> = scenarios
+    let mut selected: Vec<Selected> = scenarios
         .into_iter()
         .filter_map(|scenario| {
             let cases = filter.select(&scenario);
             (!cases.is_empty()).then(|| Selected {
                 scenario: Arc::new(scenario),
                 cases,
+                position: 0,
             })
         })
         .collect();
+    for (position, selected) in selected.iter_mut().enumerate() {
+        selected.position = position;
+    }
     if selected.is_empty() {
         let filter = arguments.filter.as_deref().unwrap_or_default();
         complain(&format!(
@@ -46,6 +51,13 @@ pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) 
         ));
         return Exit::BadInput;
     }
+    let (selected, part) = match arguments.shard {
+        Some(shard) => {
+            let (mine, part) = shard.part_of(selected);
+            (mine, Some(part))
+        }
+        None => (selected, None),
+    };
     if arguments.list {
         for selected in &selected {
             for case in &selected.cases {
@@ -54,11 +66,17 @@ pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) 
         }
         return Exit::Success;
     }
-    run(arguments, selected, color)
+    run(arguments, selected, part, color)
 }
 
-fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit {
-    let mut reporters = match reporters(&arguments.reports, color) {
+fn run(
+    arguments: &TestArguments,
+    selected: Vec<Selected>,
+    part: Option<Part>,
+    color: bool,
+) -> Exit {
+    let versions = versions(&arguments.reports);
+    let mut reporters = match reporters(&arguments.reports, color, &versions) {
         Ok(reporters) => reporters,
         Err(exit) => return exit,
     };
@@ -72,6 +90,7 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
         trace_sweeps: arguments.trace_sweeps,
         blind: arguments.blind,
         record: arguments.record.clone(),
+        part,
         launchers: Arc::clone(&launchers),
     };
     let runtime = match runtime() {
@@ -95,6 +114,11 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
     });
     // Sandboxes end on their own; nobody has to wait for the kernel to take them down.
     runtime.shutdown_background();
+    ended(&summary, unwritten)
+}
+
+/// How a run ends, whose reports may not have been written.
+pub(super) fn ended(summary: &Summary, unwritten: Option<io::Error>) -> Exit {
     match unwritten {
         // Whoever reads has seen enough.
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => summary.exit(),
@@ -106,8 +130,23 @@ fn run(arguments: &TestArguments, selected: Vec<Selected>, color: bool) -> Exit 
     }
 }
 
+/// What this machine has, if a report asks for it.
+fn versions(wanted: &[Wanted]) -> Versions {
+    if wanted.iter().any(|wanted| wanted.format == Format::Json) {
+        Versions {
+            nft: firedrill_harness::launcher::embedded::nft_version(),
+        }
+    } else {
+        Versions::default()
+    }
+}
+
 /// The reports that were asked for, or the terminal's.
-fn reporters(wanted: &[Wanted], color: bool) -> Result<Vec<Box<dyn Reporter>>, Exit> {
+pub(super) fn reporters(
+    wanted: &[Wanted],
+    color: bool,
+    versions: &Versions,
+) -> Result<Vec<Box<dyn Reporter>>, Exit> {
     let terminal = [Wanted {
         format: Format::Terminal,
         file: None,
@@ -117,13 +156,6 @@ fn reporters(wanted: &[Wanted], color: bool) -> Result<Vec<Box<dyn Reporter>>, E
         complain("error: only one report can go to standard output; write `FORMAT=FILE`");
         return Err(Exit::BadInput);
     }
-    let versions = if wanted.iter().any(|wanted| wanted.format == Format::Json) {
-        Versions {
-            nft: firedrill_harness::launcher::embedded::nft_version(),
-        }
-    } else {
-        Versions::default()
-    };
     // A report in a file leaves the terminal to the usual report.
     let usual = if to_standard_output == 0 {
         &terminal[..]
@@ -135,7 +167,7 @@ fn reporters(wanted: &[Wanted], color: bool) -> Result<Vec<Box<dyn Reporter>>, E
         .chain(usual)
         .map(|wanted| {
             wanted
-                .open(Box::new(io::stdout()), color, &versions)
+                .open(Box::new(io::stdout()), color, versions)
                 .map_err(|error| {
                     complain(&format!(
                         "error: could not open the report {wanted}: {error}"
@@ -146,7 +178,7 @@ fn reporters(wanted: &[Wanted], color: bool) -> Result<Vec<Box<dyn Reporter>>, E
         .collect()
 }
 
-fn report(
+pub(super) fn report(
     reporters: &mut [Box<dyn Reporter>],
     progress: Option<&mut Progress>,
     event: &Event,

@@ -13,9 +13,11 @@ use serde::Serialize;
 use super::{Reporter, Versions};
 use crate::{
     event::{
-        CaseRecord, Comparison, Difference, Event, ScenarioRecord, StepRecord, Summary, SweepGroup,
+        CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, StepRecord,
+        Summary, SweepGroup,
     },
     scenario::{Cell, Matrix},
+    shard::Part,
     verdict::{Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict},
 };
 
@@ -28,6 +30,7 @@ pub struct Json {
     versions: Versions,
     kernel: Option<String>,
     first: bool,
+    part: Option<Part>,
     /// Written behind the scenarios.
     comparisons: Vec<Comparison>,
 }
@@ -39,8 +42,16 @@ struct JsonScenario<'a> {
     file: &'a Path,
     tags: &'a [String],
     candidate: JsonCandidate<'a>,
+    /// Of a shard: its place in the whole run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_kind: Option<&'static str>,
+    /// What the candidate's programs printed.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    output: &'a str,
     duration_us: u64,
     /// Where a cell of a case is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,12 +94,22 @@ struct JsonCase<'a> {
     family: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     cell: Option<JsonCell<'a>>,
+    /// Of a conversation: where it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<JsonPlace<'a>>,
     #[serde(flatten)]
     told: JsonStep<'a>,
     duration_us: u64,
     /// All steps of a conversation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     steps: Vec<JsonNamedStep<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonPlace<'a> {
+    file: &'a Path,
+    line: usize,
+    column: usize,
 }
 
 #[derive(Serialize)]
@@ -111,6 +132,9 @@ struct JsonStep<'a> {
     rule: Option<JsonRule<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kernel: Option<KernelReason>,
+    /// No filter chain stood on its way.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_chain: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     arrival: Option<JsonArrival<'a>>,
     packet: &'a str,
@@ -142,6 +166,8 @@ struct JsonGroup<'a> {
     rule: Option<JsonRule<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kernel: Option<KernelReason>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    no_chain: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     arrival: Option<JsonArrival<'a>>,
 }
@@ -188,8 +214,15 @@ struct JsonArrival<'a> {
     destination: std::net::IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     sport: Option<u16>,
+    /// Where it is another one now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sport_sent: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dport: Option<u16>,
+    ttl: u8,
+    dscp: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mss: Option<u16>,
 }
 
 /// What several candidates did with the same packets; of those that they treat alike, only how many.
@@ -228,6 +261,7 @@ struct JsonTotals {
     skipped: usize,
     bad_input: usize,
     broken: usize,
+    deny_skips: bool,
     exit_code: u8,
     duration_us: u64,
 }
@@ -241,6 +275,7 @@ impl Json {
             versions,
             kernel: None,
             first: true,
+            part: None,
             comparisons: Vec::new(),
         }
     }
@@ -272,10 +307,10 @@ impl Json {
                 path: &record.candidate.path,
                 sha256: &record.candidate.hash,
             },
-            error: record
-                .error
-                .as_ref()
-                .map(crate::event::ScenarioError::message),
+            position: self.part.is_some().then_some(record.position),
+            error: record.error.as_ref().map(ScenarioError::message),
+            error_kind: record.error.as_ref().map(ScenarioError::word),
+            output: &record.output,
             duration_us: record.duration_us,
             cases: record
                 .cases
@@ -308,14 +343,19 @@ impl Json {
             skipped: summary.skipped,
             bad_input: summary.bad_input,
             broken: summary.broken,
+            deny_skips: summary.deny_skips,
             exit_code: summary.exit().code(),
             duration_us: summary.duration_us,
         };
         let comparisons: Vec<_> = self.comparisons.iter().map(comparison).collect();
         let comparisons = serde_json::to_string(&comparisons)?;
+        let shard = match &self.part {
+            Some(part) => format!(",\"shard\":{}", serde_json::to_string(part)?),
+            None => String::new(),
+        };
         writeln!(
             self.out,
-            "\n],\"comparisons\":{comparisons},\"totals\":{},\"kernel\":{},\"nft\":{}}}",
+            "\n],\"comparisons\":{comparisons},\"totals\":{},\"kernel\":{},\"nft\":{}{shard}}}",
             serde_json::to_string(&totals)?,
             serde_json::to_string(&self.kernel)?,
             serde_json::to_string(&self.versions.nft)?
@@ -327,7 +367,10 @@ impl Json {
 impl Reporter for Json {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            Event::Started { .. } => self.start(),
+            Event::Started { part, .. } => {
+                self.part.clone_from(part);
+                self.start()
+            }
             Event::Finished(record) => self.scenario(record),
             Event::Compared(comparison) => {
                 self.comparisons.push(comparison.clone());
@@ -440,6 +483,11 @@ fn case<'a>(record: &'a CaseRecord, matrices: &[&Arc<Matrix>]) -> JsonCase<'a> {
             .cell
             .as_ref()
             .and_then(|place| cell(place, matrices)),
+        at: (!steps.is_empty()).then_some(JsonPlace {
+            file: &record.case.at.file,
+            line: record.case.at.line,
+            column: record.case.at.column,
+        }),
         told: step(record.telling()),
         duration_us: record.duration_us(),
         steps: steps
@@ -489,14 +537,21 @@ fn arrived(verdict: &Verdict) -> Option<JsonArrival<'_>> {
             source,
             destination,
             sport,
+            sport_sent,
             dport,
-            ..
+            ttl,
+            dscp,
+            mss,
         }) => Some(JsonArrival {
             interface: interface.as_deref(),
             source: *source,
             destination: *destination,
             sport: *sport,
+            sport_sent: sport_sent.filter(|_| sport != sport_sent),
             dport: *dport,
+            ttl: *ttl,
+            dscp: *dscp,
+            mss: *mss,
         }),
         Verdict::Drop | Verdict::Reject(_) | Verdict::Inconclusive(_) => None,
     }
@@ -523,12 +578,14 @@ fn group(group: &SweepGroup) -> JsonGroup<'_> {
         },
         rule,
         kernel,
+        no_chain: group.decider == Some(Decider::NoChain),
         arrival: arrived(&group.verdict),
     }
 }
 
 fn step(record: &StepRecord) -> JsonStep<'_> {
     let judgement = &record.judgement;
+    let no_chain = judgement.decider == Some(Decider::NoChain);
     let (rule, kernel) = decided(judgement.decider.as_ref());
     JsonStep {
         file: &record.at.file,
@@ -540,6 +597,7 @@ fn step(record: &StepRecord) -> JsonStep<'_> {
         reason: judgement.reason.as_deref(),
         rule,
         kernel,
+        no_chain,
         arrival: arrived(&judgement.verdict),
         packet: &record.packet,
         sweep: record.sweep.as_ref().map(|sweep| JsonSweep {

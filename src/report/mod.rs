@@ -3,7 +3,9 @@
 mod json;
 mod junit;
 mod matrix;
+pub mod merge;
 mod progress;
+mod read;
 mod terminal;
 
 use std::{

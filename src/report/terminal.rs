@@ -15,6 +15,7 @@ use crate::{
         SweepGroup, SweepRecord,
     },
     scenario::{Cell, Matrix, ranges_text},
+    shard::Part,
     verdict::{Decider, Outcome, Verdict},
 };
 
@@ -24,6 +25,7 @@ pub struct Terminal<W> {
     color: bool,
     /// Width of the longest scenario name so far, so that the columns stand below each other.
     width: usize,
+    part: Option<Part>,
 }
 
 const PASS: Style = AnsiColor::Green.on_default().bold();
@@ -43,6 +45,7 @@ impl<W: Write> Terminal<W> {
             out,
             color,
             width: 24,
+            part: None,
         }
     }
 
@@ -323,6 +326,12 @@ impl<W: Write> Terminal<W> {
     }
 
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
+        if let (Some(part), 0) = (&self.part, summary.scenarios) {
+            let scenarios = plural(part.scenarios, "scenario");
+            let word = self.paint(PASS, "empty");
+            let shard = part.shard;
+            return writeln!(self.out, "{word}: shard {shard} has none of {scenarios}");
+        }
         let outcome = match summary.exit() {
             crate::exit::Exit::Success => (PASS, "passed"),
             crate::exit::Exit::Failed => (FAIL, "FAILED"),
@@ -345,18 +354,26 @@ impl<W: Write> Terminal<W> {
         let scenarios = plural(summary.scenarios, "scenario");
         let cases = plural(summary.cases(), "case");
         let time = milliseconds(summary.duration_us);
-        writeln!(
+        let parts = parts.join(", ");
+        write!(
             self.out,
-            "{word}: {cases} of {scenarios} in {time} ms: {}",
-            parts.join(", ")
-        )
+            "{word}: {cases} of {scenarios} in {time} ms: {parts}"
+        )?;
+        if let Some(part) = &self.part {
+            let scenarios = plural(part.scenarios, "scenario");
+            write!(self.out, " (shard {} of {scenarios})", part.shard)?;
+        }
+        writeln!(self.out)
     }
 }
 
 impl<W: Write> Reporter for Terminal<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            Event::Started { .. } => Ok(()),
+            Event::Started { part, .. } => {
+                self.part.clone_from(part);
+                Ok(())
+            }
             Event::Finished(record) => self.scenario(record),
             Event::Compared(comparison) => self.comparison(comparison),
             Event::Ended(summary) => self.end(summary),

@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf, sync::Arc};
 
 use insta::assert_snapshot;
 
-use super::{JUnit, Json, Reporter, Terminal, Versions};
+use super::{JUnit, Json, Reporter, Terminal, Versions, merge};
 use crate::{
     differences,
     event::{
@@ -158,20 +158,22 @@ fn record(error: Option<ScenarioError>) -> ScenarioRecord {
         .iter()
         .zip(judgements())
         .map(|(case, judgement)| CaseRecord {
-            case: case.clone(),
+            case: case.into(),
             steps: vec![StepRecord {
                 sweep: None,
                 text: case.steps[0].text.clone(),
                 at: case.at.clone(),
                 expected: case.sends().next().unwrap().expect.to_string(),
                 packet: format!("a packet to {}", case.sends().next().unwrap().destination),
+                repeated: false,
                 judgement,
                 duration_us: 100,
             }],
         })
         .collect();
     ScenarioRecord {
-        scenario: Arc::new(scenario),
+        scenario: (&scenario).into(),
+        position: 0,
         candidate: CandidateRecord {
             name: None,
             path: "scenarios/shop/web.nft".into(),
@@ -202,6 +204,7 @@ fn events() -> Vec<Event> {
     let mut events = vec![Event::Started {
         scenarios: 3,
         cases: summary.cases(),
+        part: None,
     }];
     events.extend(
         records
@@ -229,10 +232,11 @@ fn compared() -> Vec<Event> {
             for (case, own) in record.cases.iter_mut().zip(&scenario.cases) {
                 case.case.name.clone_from(&own.name);
             }
-            record.scenario = Arc::new(Scenario {
+            record.scenario = (&Scenario {
                 file: "scenarios/shop/web.yaml".into(),
                 ..scenario
-            });
+            })
+                .into();
             record
         })
         .collect();
@@ -249,6 +253,7 @@ fn compared() -> Vec<Event> {
     let started = Event::Started {
         scenarios: 2,
         cases: summary.cases(),
+        part: None,
     };
     let all = std::iter::once(started).chain(finished);
     all.chain([Event::Compared(comparison), Event::Ended(summary)])
@@ -385,9 +390,11 @@ fn candidates_stand_side_by_side_where_they_differ() {
           "arrival": {
             "destination": "192.0.2.10",
             "dport": 80,
+            "dscp": 0,
             "interface": null,
             "source": "198.51.100.7",
-            "sport": 32768
+            "sport": 32768,
+            "ttl": 63
           },
           "candidate": "old",
           "column": 5,
@@ -490,15 +497,16 @@ fn matrix() -> ScenarioRecord {
                 at: case.at.clone(),
                 expected: case.sends().next().unwrap().expect.to_string(),
                 packet: "a packet".to_owned(),
+                repeated: false,
                 judgement,
                 duration_us: 100,
             }],
-            case: case.clone(),
+            case: (&*case).into(),
         }
     });
     let cases = cases.collect();
     ScenarioRecord {
-        scenario: Arc::new(scenario),
+        scenario: (&scenario).into(),
         cases,
         ..record(None)
     }
@@ -554,6 +562,7 @@ fn a_cell_is_a_case_that_knows_its_place() {
         Event::Started {
             scenarios: 1,
             cases: record.cases.len(),
+            part: None,
         },
         Event::Finished(Box::new(record)),
         Event::Ended(summary),
@@ -572,6 +581,68 @@ fn a_cell_is_a_case_that_knows_its_place() {
         scenario["cases"][1]["cell"],
         serde_json::json!({ "matrix": 0, "from": "a", "to": "firewall", "service": "ssh" })
     );
+}
+
+/// What is merged must not lose anything on the way.
+#[test]
+fn a_json_report_that_is_read_and_written_again_is_the_same() {
+    let mut matrix = matrix();
+    matrix.position = 1;
+    matrix.output = "a warning\n".to_owned();
+    let mut skipped = record(Some(ScenarioError::Skipped("no program".to_owned())));
+    skipped.cases[0].steps[0].judgement.decider = Some(Decider::NoChain);
+    // A conversation: a step that passed, and one that did not.
+    let mut steps: Vec<StepRecord> = skipped.cases[1..3]
+        .iter()
+        .flat_map(|case| case.steps.clone())
+        .collect();
+    steps[1].at.line += 1;
+    skipped.cases[1].steps = steps;
+    let broken = record(Some(ScenarioError::Lab("no namespaces".to_owned())));
+    let mut all = vec![(events(), "a run"), (compared(), "candidates")];
+    let mut summary = Summary {
+        deny_skips: true,
+        ..Summary::default()
+    };
+    let records = [matrix, skipped, broken];
+    records.iter().for_each(|record| summary.add(record));
+    let finished = records.into_iter().map(Box::new).map(Event::Finished);
+    let started = Event::Started {
+        scenarios: 3,
+        cases: summary.cases(),
+        part: None,
+    };
+    let others = std::iter::once(started).chain(finished);
+    all.push((others.chain([Event::Ended(summary)]).collect(), "the rest"));
+    for (mut events, what) in all {
+        // Every scenario of the run has a name of its own.
+        for (number, event) in events.iter_mut().enumerate() {
+            if let (Event::Finished(record), true) = (event, what != "candidates") {
+                record.scenario.id += &number.to_string();
+                record.scenario.stem.clone_from(&record.scenario.id);
+            }
+        }
+        let versions = || Versions {
+            nft: Some("v1".into()),
+        };
+        let written = |events: &[Event]| {
+            [
+                written_of(events.to_vec(), |out| Box::new(Json::new(out, versions()))),
+                written_of(events.to_vec(), |out| Box::new(Terminal::new(out, false))),
+                written_of(events.to_vec(), |out| Box::new(JUnit::new(out))),
+            ]
+        };
+        let first = written(&events);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.json");
+        std::fs::write(&file, &first[0]).unwrap();
+        let merged = merge::files(&[file]).unwrap();
+        assert_eq!(merged.versions, versions());
+        let again = written(&merged.events);
+        for (first, again) in first.iter().zip(&again) {
+            assert_eq!(first, again, "{what}");
+        }
+    }
 }
 
 #[test]
