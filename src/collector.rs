@@ -11,6 +11,7 @@ use firedrill_harness::{
 };
 
 use crate::{
+    coverage::{Measured, gather::Gathered},
     describe,
     dialect::{Loadable, listing::Ruleset},
     event::{ScenarioError, StepRecord, SweepRecord},
@@ -49,6 +50,8 @@ pub(crate) struct Collector<'a> {
     pub(crate) records: Vec<Record>,
     /// The cases that met what others left in the memory of a rule.
     spoilt: BTreeSet<usize>,
+    /// Which rules the packets met, if somebody asks.
+    coverage: Option<Gathered>,
 }
 
 /// A loaded ruleset, and what was found of it so far.
@@ -116,7 +119,23 @@ impl<'a> Collector<'a> {
             output: String::new(),
             records: Vec::new(),
             spoilt: BTreeSet::new(),
+            coverage: None,
         }
+    }
+
+    /// The same, with the coverage of rules if somebody asks for it.
+    pub(crate) fn covering(mut self, asked: bool) -> Self {
+        self.coverage = asked.then(Gathered::default);
+        self
+    }
+
+    /// What the packets covered of each configuration, but for the cases whose verdicts do not count.
+    pub(crate) fn measured(&self) -> Vec<Measured> {
+        let gathered = self.coverage.as_ref();
+        gathered.map_or_else(Vec::new, |gathered| {
+            let counts = |case: usize| !self.spoilt.contains(&case);
+            gathered.measured(&self.prepared, &self.scenario.id, counts)
+        })
     }
 
     /// The cases, by position, whose verdicts may depend on what earlier cases left in the memory of a
@@ -289,20 +308,24 @@ impl<'a> Collector<'a> {
         let told = loaded.clone();
         loaded.listed(listing.clone());
         // Fresh labs mostly bring the same listing again, and reading a large one takes a while.
-        let (ruleset, memory) = match self.sitting.take() {
-            Some(before)
-                if before.listing == listing
-                    && before.loaded.candidate == loaded.candidate
-                    && before.loaded.layers == loaded.layers =>
-            {
-                (before.ruleset, before.memory)
-            }
-            _ => {
+        let same = |before: &Sitting| {
+            before.listing == listing
+                && before.loaded.candidate == loaded.candidate
+                && before.loaded.layers == loaded.layers
+        };
+        let before = self.sitting.take().filter(same);
+        let known = before.is_some();
+        let (ruleset, memory) = match before {
+            Some(before) => (before.ruleset, before.memory),
+            None => {
                 let ruleset = prepared.ruleset(&told, &listing);
                 let memory = Memory::of(&ruleset);
                 (ruleset, memory)
             }
         };
+        if let Some(coverage) = &mut self.coverage {
+            coverage.loaded(&loaded, &ruleset, known);
+        }
         self.sitting = Some(Sitting {
             loaded,
             ruleset,
@@ -342,6 +365,10 @@ impl<'a> Collector<'a> {
             Action::Sweep(sweep) => {
                 let number = sweep.over.number_of(&sent.packet);
                 let told = judge::verdict(planned, &evidence, setting);
+                if let Some(coverage) = &mut self.coverage {
+                    let decided = (&told.0, told.1.as_ref());
+                    coverage.packet(case, &sent.packet, &evidence, decided);
+                }
                 let swept = self.swept.entry((case, step)).or_default();
                 swept.found.traced.insert(number, told);
                 swept.duration_us += evidence.duration_us;
@@ -377,6 +404,11 @@ impl<'a> Collector<'a> {
             .depends(ruleset, &evidence.trace, &sent.packet, written)
         {
             self.spoilt.insert(case);
+        }
+        if let Some(coverage) = &mut self.coverage {
+            let judgement = &judged.judgement;
+            let decided = (&judgement.verdict, judgement.decider.as_ref());
+            coverage.packet(case, &sent.packet, &evidence, decided);
         }
         let found = self.found.entry((case, step)).or_insert_with(|| Found {
             packet: describe::probe(self.scenario, &sent),
@@ -450,7 +482,11 @@ impl<'a> Collector<'a> {
     fn seal(&mut self, generation: u32, legacy_changed: bool) -> Result<(), ScenarioError> {
         let sitting = self.sitting.as_mut().ok_or_else(out_of_order)?;
         let steps = std::mem::take(&mut sitting.steps);
-        if generation == sitting.loaded.generation_probed && !legacy_changed {
+        let unchanged = generation == sitting.loaded.generation_probed && !legacy_changed;
+        if let Some(coverage) = &mut self.coverage {
+            coverage.sealed(unchanged);
+        }
+        if unchanged {
             return Ok(());
         }
         for place in steps {

@@ -359,6 +359,7 @@ mod tests {
                 scenario: (&scenario).into(),
                 position: 0,
                 error: None,
+                coverage: Vec::new(),
                 kernel: None,
                 output: String::new(),
                 duration_us: 1,

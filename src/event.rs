@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::{
+    coverage::Measured,
     exit::Exit,
     scenario::{Case, Cell, Family, Location, Over, Scenario},
     shard::Part,
@@ -43,6 +44,8 @@ pub struct ScenarioRecord {
     pub cases: Vec<CaseRecord>,
     /// Why the whole scenario could not be run, if so; its cases are inconclusive then.
     pub error: Option<ScenarioError>,
+    /// What its packets covered of each configuration that was loaded, if somebody asked.
+    pub coverage: Vec<Measured>,
     /// Kernel release under which it ran, if it came so far.
     pub kernel: Option<String>,
     /// What the candidate's programs printed while they loaded it.

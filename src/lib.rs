@@ -2,6 +2,7 @@
 
 pub mod cli;
 mod collector;
+pub mod coverage;
 pub mod describe;
 pub mod dialect;
 pub mod differences;

@@ -72,6 +72,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// Of which run this is a shard, if it is.
     pub part: Option<Part>,
+    /// Find out which rules the packets meet: [`ScenarioRecord::coverage`].
+    pub coverage: bool,
     /// Where the labs stand.
     pub launchers: Arc<Launchers>,
 }
@@ -173,6 +175,7 @@ fn unrun(selected: &Selected, path: PathBuf, error: String, started: Instant) ->
         },
         cases: selected.cases().into_iter().map(unreached).collect(),
         error: Some(error),
+        coverage: Vec::new(),
         kernel: None,
         output: String::new(),
         duration_us: micros(started),
@@ -221,7 +224,8 @@ pub async fn run_prepared(
         planned
     };
     let planned = plan(&cases, false);
-    let mut collector = Collector::new(scenario, &cases, &planned, candidates.clone(), whose, keep);
+    let mut collector = Collector::new(scenario, &cases, &planned, candidates.clone(), whose, keep)
+        .covering(options.coverage);
     let mut result = drill(scenario, options, &planned, &mut collector).await;
     if let Some(folder) = &options.record {
         let written = write_recording(folder, &scenario.id, &planned.plan, &collector.records);
@@ -237,7 +241,8 @@ pub async fn run_prepared(
     };
     let alone: Vec<&Case> = spoilt.iter().map(|position| cases[*position]).collect();
     let planned_alone = plan(&alone, true);
-    let mut again = Collector::new(scenario, &alone, &planned_alone, candidates, whose, false);
+    let mut again = Collector::new(scenario, &alone, &planned_alone, candidates, whose, false)
+        .covering(options.coverage);
     if !alone.is_empty() {
         result = drill(scenario, options, &planned_alone, &mut again).await;
     }
@@ -265,6 +270,7 @@ pub async fn run_prepared(
             })
             .collect(),
         error,
+        coverage: [collector.measured(), again.measured()].concat(),
         kernel: collector.kernel,
         output: collector.output,
         duration_us: micros(started),

@@ -266,7 +266,7 @@ impl Decider {
 
 impl Chain {
     /// What the number of a rule is called: legacy iptables knows places only.
-    fn number(&self) -> &'static str {
+    pub(crate) fn number(&self) -> &'static str {
         if self.family.starts_with(LEGACY) {
             "rule"
         } else {

@@ -361,16 +361,18 @@ fn the_commands_of_the_guide_are_those_of_the_program() {
     assert_eq!(documented, known);
 }
 
-/// The options of a help text, as the guide writes them: `-j N`, `--jobs N`.
+/// The options of a help text, as the guide writes them: `-j N`, `--jobs N`, `--coverage[=FILE]`.
 fn options(help: &str) -> BTreeSet<String> {
-    let pattern = Regex::new(r"(?m)^ +(?:(-\w), )?(--[\w-]+)(?: <(.+)>)?$").unwrap();
-    let one_line = Regex::new(r"(?m)^( +(?:-\w, )?--[\w-]+(?: <\S+>)?).*$").unwrap();
+    let pattern = Regex::new(r"(?m)^ +(?:(-\w), )?(--[\w-]+)(?: <(.+)>|(\[=)<(.+)>\])?$").unwrap();
+    let one_line = Regex::new(r"(?m)^( +(?:-\w, )?--[\w-]+(?: <\S+>|\[=<\S+>\])?).*$").unwrap();
     let help = one_line.replace_all(help, "$1");
     let mut found = BTreeSet::new();
     for option in pattern.captures_iter(&help) {
-        let value = option
-            .get(3)
-            .map_or(String::new(), |value| format!(" {}", value.as_str()));
+        let value = match (option.get(3), option.get(5)) {
+            (Some(value), _) => format!(" {}", value.as_str()),
+            (None, Some(value)) => format!("[={}]", value.as_str()),
+            (None, None) => String::new(),
+        };
         for name in [option.get(1), option.get(2)].into_iter().flatten() {
             found.insert(format!("{}{value}", name.as_str()));
         }

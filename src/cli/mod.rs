@@ -18,6 +18,7 @@ use firedrill_harness::protocol::Blind;
 #[cfg(feature = "docker")]
 use crate::scenario::{ContainerImage, Sandbox};
 use crate::{
+    coverage,
     dialect::Replacement,
     exit::Exit,
     launch::{Launcher, Launchers},
@@ -108,6 +109,19 @@ struct TestArguments {
     /// Run only the K-th of N parts, from 1; which scenario is in which is decided by its name.
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
+    /// Say which rules and policies packets have met; also into a file, in the format that its name tells:
+    /// lcov (.info), json, txt. May be repeated.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "terminal"
+    )]
+    coverage: Vec<coverage::report::Wanted>,
+    /// Fail if fewer rules and policies than this were matched by a packet.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    min_coverage: Option<f64>,
     /// Keep the evidence of each scenario in this folder, to look at or to report a bug with.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
@@ -161,6 +175,14 @@ struct ShellArguments {
     /// Run this instead of an interactive shell.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
+}
+
+/// A number from 0 to 100.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches('%').trim_end().parse::<f64>().ok();
+    number
+        .filter(|number| (0.0..=100.0).contains(number))
+        .ok_or_else(|| "it is a number from 0 to 100".to_owned())
 }
 
 /// Runs the command line of this process.

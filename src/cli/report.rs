@@ -53,5 +53,5 @@ fn merge(arguments: &MergeArguments, color: bool) -> Exit {
     };
     let mut events = merged.events.iter();
     let unwritten = events.find_map(|event| test::report(&mut reporters, None, event).err());
-    test::ended(&merged.summary, unwritten)
+    test::ended(merged.summary.exit(), unwritten)
 }

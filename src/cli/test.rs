@@ -1,10 +1,14 @@
 //! `firedrill test`.
 
-use std::{io, sync::Arc, thread::available_parallelism};
+use std::{fs::File, io, sync::Arc, thread::available_parallelism};
 
 use super::{Color, TestArguments, complain, is_interactive, load, runtime, say};
 use crate::{
-    event::{Event, Summary},
+    coverage::{
+        Coverage,
+        report::{Wanted as WantedCoverage, summary as coverage_summary},
+    },
+    event::Event,
     exit::Exit,
     filter::Filter,
     report::{Format, Progress, Reporter, Versions, Wanted},
@@ -80,6 +84,10 @@ fn run(
         Ok(reporters) => reporters,
         Err(exit) => return exit,
     };
+    let mut coverage = match Covering::open(arguments, color) {
+        Ok(coverage) => coverage,
+        Err(exit) => return exit,
+    };
     let launchers = Arc::new(arguments.place.launchers());
     let options = Options {
         jobs: arguments.jobs.map_or_else(
@@ -91,6 +99,7 @@ fn run(
         blind: arguments.blind,
         record: arguments.record.clone(),
         part,
+        coverage: coverage.is_some(),
         launchers: Arc::clone(&launchers),
     };
     let runtime = match runtime() {
@@ -107,6 +116,9 @@ fn run(
         let summary = runner::run(selected, options, |event| {
             let result = report(&mut reporters, progress.as_mut(), &event);
             unwritten = unwritten.take().or(result.err());
+            if let Some(coverage) = &mut coverage {
+                coverage.found.event(&event);
+            }
         });
         let summary = summary.await;
         launchers.close();
@@ -114,19 +126,90 @@ fn run(
     });
     // Sandboxes end on their own; nobody has to wait for the kernel to take them down.
     runtime.shutdown_background();
-    ended(&summary, unwritten)
+    let enough = coverage.map_or(Ok(true), |coverage| coverage.write());
+    let passed = match (summary.exit(), &enough) {
+        (Exit::Success, Ok(false)) => Exit::Failed,
+        (exit, _) => exit,
+    };
+    ended(passed, unwritten.or(enough.err()))
 }
 
-/// How a run ends, whose reports may not have been written.
-pub(super) fn ended(summary: &Summary, unwritten: Option<io::Error>) -> Exit {
+/// How a run ends that came to this exit code, and whose reports may not have been written.
+pub(super) fn ended(passed: Exit, unwritten: Option<io::Error>) -> Exit {
     match unwritten {
         // Whoever reads has seen enough.
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => summary.exit(),
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => passed,
         Some(error) => {
             complain(&format!("error: could not write the report: {error}"));
             Exit::BadInput
         }
-        None => summary.exit(),
+        None => passed,
+    }
+}
+
+/// The coverage of a run: what it is, and where it goes.
+struct Covering {
+    found: Coverage,
+    wanted: Vec<(WantedCoverage, Option<File>)>,
+    least: Option<f64>,
+    /// Standard output is another report's.
+    elsewhere: bool,
+    color: bool,
+}
+
+impl Covering {
+    /// If somebody asks.
+    fn open(arguments: &TestArguments, color: bool) -> Result<Option<Self>, Exit> {
+        if arguments.coverage.is_empty() && arguments.min_coverage.is_none() {
+            return Ok(None);
+        }
+        let open = |wanted: &WantedCoverage| match wanted.create() {
+            Ok(file) => Ok((wanted.clone(), file)),
+            Err(error) => {
+                complain(&format!(
+                    "error: could not open the coverage {wanted}: {error}"
+                ));
+                Err(Exit::BadInput)
+            }
+        };
+        Ok(Some(Self {
+            found: Coverage::default(),
+            wanted: arguments
+                .coverage
+                .iter()
+                .map(open)
+                .collect::<Result<_, _>>()?,
+            least: arguments.min_coverage,
+            elsewhere: (arguments.reports.iter())
+                .any(|report| report.file.is_none() && report.format != Format::Terminal),
+            color,
+        }))
+    }
+
+    /// Writes it down; whether it is enough.
+    fn write(self) -> io::Result<bool> {
+        let totals = self.found.totals();
+        for (wanted, file) in &self.wanted {
+            match file {
+                Some(file) => wanted.write(&self.found, file, false)?,
+                None if self.elsewhere => wanted.write(&self.found, io::stderr(), false)?,
+                None => wanted.write(&self.found, io::stdout(), self.color)?,
+            }
+        }
+        let missed = self.least.filter(|least| !totals.reaches(*least));
+        let mut line = coverage_summary(totals);
+        if let Some(least) = missed {
+            line += &format!(
+                "; {least} % were asked for, which takes {} more",
+                totals.lacks(least)
+            );
+            complain(&line);
+        } else if self.elsewhere {
+            complain(&line);
+        } else {
+            say(&line);
+        }
+        Ok(missed.is_none())
     }
 }
 

@@ -18,6 +18,9 @@ use super::{
     xtables::LEGACY,
 };
 
+/// How the reason begins why the line is unknown of a rule from a file of the program's own package.
+pub(super) const FROM_A_PACKAGE: &str = "it comes from /usr/";
+
 /// A compiled text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Compiled<'a> {

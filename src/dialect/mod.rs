@@ -21,7 +21,10 @@ mod stage;
 pub mod ufw;
 pub(crate) mod xtables;
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
 use firedrill_harness::protocol::{
     CandidateSpec, Command, CommandFailure, LayerSpec, Listing, Loaded, hex,
@@ -288,6 +291,29 @@ impl Loadable {
         self.ruleset(&loaded, &listing)
     }
 
+    /// The texts in which the candidate's own rules may be written, as the user knows them.
+    #[must_use]
+    pub fn sources(&self) -> Vec<SourceFile> {
+        let own = self.layers.iter().filter(|layer| layer.name == CANDIDATE);
+        let mut sources = Vec::new();
+        for layer in own {
+            sources.extend(layer.files.iter().map(|staged| SourceFile {
+                path: staged.shown.clone(),
+                text: String::from_utf8_lossy(&staged.file.content.0).into(),
+            }));
+            let slots = layer.config.dialect().slots.iter();
+            let typed = slots.flat_map(|slot| layer.config.places(slot.name));
+            sources.extend(typed.map(|written| SourceFile {
+                path: written.file.clone(),
+                text: Arc::clone(&written.text),
+            }));
+        }
+        sources.retain(|source| !is_ready_made(&source.path));
+        sources.sort_by(|one, other| one.path.cmp(&other.path));
+        sources.dedup();
+        sources
+    }
+
     /// What a program printed, with the sandbox's paths as the user knows them.
     #[must_use]
     pub fn translate(&self, message: &str) -> String {
@@ -380,6 +406,33 @@ impl Prepared {
             line.to_owned()
         }
     }
+}
+
+/// A file in which rules may be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// As the user named it.
+    pub path: PathBuf,
+    /// As it was loaded.
+    pub text: Arc<str>,
+}
+
+/// Whether a file comes with a program, or with firedrill: nobody wrote it for this candidate.
+#[must_use]
+pub fn is_ready_made(shown: &Path) -> bool {
+    // What is no file of the machine's is shown as `(ufw)/etc/default/ufw`.
+    shown.to_string_lossy().starts_with('(')
+        || ["/usr/share", "/usr/lib", "/lib"]
+            .iter()
+            .any(|packages| shown.starts_with(packages))
+}
+
+/// Whether the reason why a line is unknown is that there is none: a program makes the rule by itself.
+#[must_use]
+pub fn is_program_s_own(why: &str) -> bool {
+    let of_package = [compiled::FROM_A_PACKAGE, firewalld::FROM_A_PACKAGE];
+    [ufw::OWN, firewalld::OWN].contains(&why)
+        || of_package.iter().any(|begin| why.starts_with(begin))
 }
 
 /// Takes `.` and `..` out of an absolute path by its text alone.

@@ -16,7 +16,7 @@ use std::{
     str::FromStr,
 };
 
-pub(crate) use self::terminal::plural;
+pub(crate) use self::terminal::{clean, plural};
 pub use self::{json::Json, junit::JUnit, progress::Progress, terminal::Terminal};
 use crate::event::Event;
 

@@ -312,6 +312,7 @@ fn scenario(scenario: Scenario, kernel: Option<&String>) -> Option<ScenarioRecor
         },
         cases,
         error,
+        coverage: Vec::new(),
         kernel: kernel.cloned(),
         output: scenario.output,
         duration_us: scenario.duration_us,

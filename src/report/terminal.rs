@@ -430,7 +430,7 @@ fn milliseconds(micros: u64) -> u64 {
 
 /// Takes control characters out: names, comments and messages come from files that anybody may have
 /// written, and a terminal obeys what it is shown.
-fn clean(text: &str) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
     if text.contains(obeyed) {
         Cow::Owned(text.replace(obeyed, "\u{fffd}"))

@@ -181,6 +181,7 @@ fn record(error: Option<ScenarioError>) -> ScenarioRecord {
         },
         cases,
         error,
+        coverage: Vec::new(),
         kernel: Some("6.18.0".into()),
         output: String::new(),
         duration_us: 21_500,

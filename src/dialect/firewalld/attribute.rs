@@ -46,7 +46,11 @@ const PREFIXES: [&str; 6] = [
 
 const SUFFIXES: [&str; 5] = ["pre", "log", "deny", "allow", "post"];
 
-const OWN: &str = "firewalld makes it by itself, for no element of its files";
+pub(in crate::dialect) const OWN: &str =
+    "firewalld makes it by itself, for no element of its files";
+
+/// How the reason begins why the line is unknown of a rule of a zone or policy that comes with firewalld.
+pub(in crate::dialect) const FROM_A_PACKAGE: &str = "no element of /usr/";
 
 /// Where the rules of a listing were written.
 pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, _: &[String]) -> Origins {

@@ -13,6 +13,7 @@ use std::{
 
 use firedrill_harness::protocol::Command;
 
+pub(super) use self::attribute::{FROM_A_PACKAGE, OWN};
 use self::xml::Element;
 use super::{
     CANDIDATE, Config, Dialect, Kind, Mapped, Need, PrepareError, Prepared, Slot,

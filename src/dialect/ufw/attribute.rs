@@ -29,6 +29,8 @@ use crate::dialect::{
 
 const FRAME: &str = "/lib/ufw/ufw-init-functions";
 
+pub(in crate::dialect) const OWN: &str = "ufw's own loader makes it";
+
 const NOT_READ: &str = "the file that makes it was not read back";
 
 /// Everything that is loaded, as texts with what is known of their lines.
@@ -99,7 +101,7 @@ pub(super) fn origins(prepared: &Prepared, ruleset: &Ruleset, left: &[String]) -
                             ..place
                         })
                     }
-                    None => Err("ufw's own loader makes it".into()),
+                    None => Err(OWN.into()),
                 };
                 texts.elsewhere.insert((file, number), found);
             }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use firedrill_harness::protocol::{Bytes, Command, CommandFailure};
 
+pub(super) use self::attribute::OWN;
 use super::{
     CANDIDATE, Config, Dialect, Kind, Mapped, Need, PrepareError, Prepared, Refusal, Slot,
     iptables::line_number,

@@ -1,0 +1,168 @@
+//! Coverage, written down: for people, and for the tools that show coverage.
+
+mod json;
+mod lcov;
+mod terminal;
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+pub(crate) use self::terminal::summary;
+use super::{Coverage, Hits, Item};
+
+/// A format of coverage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Terminal,
+    /// For programs.
+    Json,
+    /// The tracefile of lcov, see geninfo(1).
+    Lcov,
+}
+
+/// Coverage that was asked for: to the terminal, or to a file in a format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which.
+    pub format: Format,
+    /// Where to; the terminal when `None`.
+    pub file: Option<PathBuf>,
+}
+
+impl Format {
+    /// Every format, with the ends of file names that mean it.
+    const ALL: [(&'static str, Self, &'static [&'static str]); 3] = [
+        ("terminal", Self::Terminal, &["txt"]),
+        ("json", Self::Json, &["json"]),
+        ("lcov", Self::Lcov, &["info", "lcov"]),
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        let known = Self::ALL.iter().find(|(known, ..)| *known == name);
+        known.map(|(_, format, _)| *format)
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "terminal" {
+            return Ok(Self {
+                format: Format::Terminal,
+                file: None,
+            });
+        }
+        if Format::named(text).is_some() {
+            return Err(format!("write `{text}=FILE`: it goes to a file"));
+        }
+        let named = text
+            .split_once('=')
+            .and_then(|(name, file)| Some((Format::named(name)?, file)));
+        let (format, file) = match named {
+            Some((_, "")) => return Err("there is no file name behind the `=`".to_owned()),
+            Some((format, file)) => (Some(format), file),
+            None => (by_extension(Path::new(text)), text),
+        };
+        let format = format.ok_or_else(|| {
+            let formats = Format::ALL.iter();
+            let known: Vec<&str> = formats.map(|(name, ..)| *name).collect();
+            format!(
+                "the name of the file does not tell the format: write `FORMAT={text}` with one of {}",
+                known.join(", ")
+            )
+        })?;
+        Ok(Self {
+            format,
+            file: Some(PathBuf::from(file)),
+        })
+    }
+}
+
+fn by_extension(file: &Path) -> Option<Format> {
+    let extension = file.extension()?.to_str()?;
+    let mut formats = Format::ALL.iter();
+    formats
+        .find(|(_, _, ends)| ends.contains(&extension))
+        .map(|(_, format, _)| *format)
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Format::ALL
+            .iter()
+            .find(|(_, format, _)| *format == self.format)
+            .map_or("", |(name, ..)| name);
+        match &self.file {
+            Some(file) => write!(f, "{name}={}", file.display()),
+            None => f.write_str(name),
+        }
+    }
+}
+
+impl Wanted {
+    /// Makes the file, with its folders, so that a place that cannot be written to is known before the run.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn create(&self) -> io::Result<Option<File>> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        File::create(file).map(Some)
+    }
+
+    /// Writes coverage; `color` is for terminals.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn write(&self, coverage: &Coverage, out: impl Write, color: bool) -> io::Result<()> {
+        let mut out = BufWriter::new(out);
+        match self.format {
+            Format::Terminal => terminal::write(coverage, &mut out, color),
+            Format::Json => json::write(coverage, &mut out),
+            Format::Lcov => lcov::write(coverage, &mut out),
+        }?;
+        out.flush()
+    }
+}
+
+/// What became of a rule or a policy, from the worst to the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum State {
+    /// No packet came to it.
+    Unreached,
+    /// Packets came to it, and it matched none.
+    Evaluated,
+    /// It matched a packet.
+    Covered,
+}
+
+impl State {
+    pub(super) fn of(hits: Hits) -> Self {
+        match hits {
+            Hits { matched: 1.., .. } => Self::Covered,
+            Hits { evaluated: 1.., .. } => Self::Evaluated,
+            Hits { .. } => Self::Unreached,
+        }
+    }
+}
+
+/// A rule or a policy in words: as it is listed, with its place if its line does not tell it.
+pub(super) fn what(item: &Item) -> String {
+    match item.handle {
+        Some(_) => format!("`{}`", item.text),
+        None => format!("policy {} of {}", item.text, item.chain),
+    }
+}
