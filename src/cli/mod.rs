@@ -110,7 +110,7 @@ struct TestArguments {
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
     /// Say which rules and policies packets have met; also into a file, in the format that its name tells:
-    /// lcov (.info), json, txt. May be repeated.
+    /// lcov (.info), cobertura (.xml), html, json, txt. May be repeated.
     #[arg(
         long,
         value_name = "FILE",

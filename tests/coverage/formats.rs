@@ -113,3 +113,221 @@ fn a_scenario_that_was_not_run_is_said_not_to_be_measured() {
     assert!(ended.stdout.contains("not measured: broken: "), "{ended:?}");
     assert_eq!(document["not_measured"][0]["scenario"], "broken");
 }
+
+/// The elements of coverage-04.dtd: their children in order (`?` at most one, `*` any number, else one), and
+/// their attributes, of which those without `=` are required.
+const DTD: &[(&str, &[&str], &[&str])] = &[
+    (
+        "coverage",
+        &["sources?", "packages"],
+        &[
+            "line-rate",
+            "branch-rate",
+            "lines-covered",
+            "lines-valid",
+            "branches-covered",
+            "branches-valid",
+            "complexity",
+            "version",
+            "timestamp",
+        ],
+    ),
+    ("sources", &["source*"], &[]),
+    ("source", &[], &[]),
+    ("packages", &["package*"], &[]),
+    (
+        "package",
+        &["classes"],
+        &["name", "line-rate", "branch-rate", "complexity"],
+    ),
+    ("classes", &["class*"], &[]),
+    (
+        "class",
+        &["methods", "lines"],
+        &["name", "filename", "line-rate", "branch-rate", "complexity"],
+    ),
+    ("methods", &["method*"], &[]),
+    ("lines", &["line*"], &[]),
+    (
+        "line",
+        &["conditions*"],
+        &["number", "hits", "branch=", "condition-coverage="],
+    ),
+    ("conditions", &["condition*"], &[]),
+    ("condition", &[], &["number", "type", "coverage"]),
+];
+
+/// An element with its attributes and children.
+#[derive(Debug)]
+struct Element {
+    name: String,
+    attributes: Vec<(String, String)>,
+    children: Vec<Element>,
+}
+
+impl Element {
+    fn read(text: &str) -> Self {
+        let mut reader = quick_xml::Reader::from_str(text);
+        let mut open = vec![Self {
+            name: String::new(),
+            attributes: Vec::new(),
+            children: Vec::new(),
+        }];
+        let element = |start: &quick_xml::events::BytesStart<'_>| Self {
+            name: String::from_utf8_lossy(start.name().as_ref()).into_owned(),
+            attributes: start
+                .attributes()
+                .map(|attribute| {
+                    let attribute = attribute.expect("an attribute is well-formed");
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    (text(attribute.key.as_ref()), text(&attribute.value))
+                })
+                .collect(),
+            children: Vec::new(),
+        };
+        loop {
+            use quick_xml::events::Event;
+            match reader.read_event().expect("it is well-formed") {
+                Event::Start(start) => open.push(element(&start)),
+                Event::Empty(start) => {
+                    let child = element(&start);
+                    open.last_mut().expect("the root").children.push(child);
+                }
+                Event::End(_) => {
+                    let child = open.pop().expect("what ends has begun");
+                    open.last_mut().expect("the root").children.push(child);
+                }
+                Event::Eof => break,
+                _ => {}
+            }
+        }
+        let mut root = open.pop().expect("the root");
+        root.children.pop().expect("there is an element")
+    }
+
+    fn attribute(&self, name: &str) -> &str {
+        let found = self.attributes.iter().find(|(known, _)| known == name);
+        found.map_or_else(|| panic!("no {name}: {self:?}"), |(_, value)| value)
+    }
+
+    fn validate(&self) {
+        let known = DTD.iter().find(|(name, ..)| *name == self.name);
+        let (_, children, attributes) = known.unwrap_or_else(|| panic!("no <{}>", self.name));
+        for (name, _) in &self.attributes {
+            let declared = |known: &&&str| known.trim_end_matches('=') == name;
+            assert!(
+                attributes.iter().any(|known| declared(&known)),
+                "{name} of {self:?}"
+            );
+        }
+        for required in attributes.iter().filter(|name| !name.ends_with('=')) {
+            self.attribute(required);
+        }
+        let mut left = self.children.iter().peekable();
+        for child in *children {
+            let name = child.trim_end_matches(['?', '*']);
+            let mut count = 0;
+            while left.next_if(|next| next.name == name).is_some() {
+                count += 1;
+            }
+            let fits = match child.chars().last() {
+                Some('*') => true,
+                Some('?') => count <= 1,
+                _ => count == 1,
+            };
+            assert!(fits, "{count} <{name}> in <{}>", self.name);
+        }
+        assert!(left.next().is_none(), "too much in {self:?}");
+        self.children.iter().for_each(Self::validate);
+    }
+
+    fn all<'e>(&'e self, name: &str, found: &mut Vec<&'e Self>) {
+        if self.name == name {
+            found.push(self);
+        }
+        self.children
+            .iter()
+            .for_each(|child| child.all(name, found));
+    }
+}
+
+#[test]
+fn a_cobertura_document_is_valid_and_says_the_same_as_lcov() {
+    let folder = folder();
+    let ended = folder.firedrill(&["test", ".", "--coverage=cobertura=coverage.cobertura"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let text = folder.read("coverage.cobertura");
+    let doctype =
+        "<!DOCTYPE coverage SYSTEM \"http://cobertura.sourceforge.net/xml/coverage-04.dtd\">";
+    assert!(text.contains(doctype), "{text}");
+    let root = Element::read(&text);
+    root.validate();
+    for (name, value) in [
+        ("lines-valid", "4"),
+        ("lines-covered", "2"),
+        ("line-rate", "0.5000"),
+        ("branches-valid", "4"),
+        ("branches-covered", "3"),
+    ] {
+        assert_eq!(root.attribute(name), value, "{name}");
+    }
+    let mut classes = Vec::new();
+    root.all("class", &mut classes);
+    assert_eq!(classes.len(), 1);
+    assert_eq!(classes[0].attribute("filename"), "fw.nft");
+    let mut lines = Vec::new();
+    root.all("line", &mut lines);
+    let told: Vec<[&str; 3]> = lines
+        .iter()
+        .map(|line| ["number", "hits", "branch"].map(|name| line.attribute(name)))
+        .collect();
+    let expected = [
+        ["3", "0", "false"],
+        ["4", "2", "true"],
+        ["5", "0", "true"],
+        ["6", "2", "false"],
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(lines[2].attribute("condition-coverage"), "50% (1/2)");
+}
+
+#[test]
+fn a_page_shows_every_line_of_the_source_in_its_colour() {
+    let folder = folder();
+    let source = folder
+        .read("fw.nft")
+        .replace("drop\n", "drop comment \"<b>&\"\n");
+    folder.write("fw.nft", &source);
+    let ended = folder.firedrill(&["test", ".", "--coverage=coverage.html"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let page = folder.read("coverage.html");
+    let rows: Vec<(&str, &str)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("<tr")?.strip_suffix("</td></tr>"))
+        .filter_map(|row| {
+            let (_, source) = row.rsplit_once("<td>")?;
+            let class = row.strip_prefix(" class=\"").map_or("", |rest| {
+                rest.split_once('"').map_or("", |(class, _)| class)
+            });
+            Some((class, source))
+        })
+        .filter(|(_, source)| !source.contains('%'))
+        .collect();
+    let expected = [
+        ("", "table inet t {"),
+        ("", "  chain c {"),
+        (
+            "unreached",
+            "    type filter hook input priority 0; policy accept;",
+        ),
+        ("covered", "    tcp dport 80 accept"),
+        ("evaluated", "    tcp dport 81 accept"),
+        ("covered", "    drop comment &quot;&lt;b&gt;&amp;&quot;"),
+        ("", "  }"),
+        ("", "}"),
+    ];
+    assert_eq!(rows, expected, "{page}");
+    for outside in ["<script", "http:", "https:", "src="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}

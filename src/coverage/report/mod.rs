@@ -1,10 +1,13 @@
 //! Coverage, written down: for people, and for the tools that show coverage.
 
+mod cobertura;
+mod html;
 mod json;
 mod lcov;
 mod terminal;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     fs::File,
     io::{self, BufWriter, Write},
@@ -13,7 +16,8 @@ use std::{
 };
 
 pub(crate) use self::terminal::summary;
-use super::{Coverage, Hits, Item};
+use super::{Apart, Coverage, Hits, Item, Measured};
+use crate::report::plural;
 
 /// A format of coverage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,10 @@ pub enum Format {
     Json,
     /// The tracefile of lcov, see geninfo(1).
     Lcov,
+    /// Cobertura's XML.
+    Cobertura,
+    /// The annotated source.
+    Html,
 }
 
 /// Coverage that was asked for: to the terminal, or to a file in a format.
@@ -37,10 +45,12 @@ pub struct Wanted {
 
 impl Format {
     /// Every format, with the ends of file names that mean it.
-    const ALL: [(&'static str, Self, &'static [&'static str]); 3] = [
+    const ALL: [(&'static str, Self, &'static [&'static str]); 5] = [
         ("terminal", Self::Terminal, &["txt"]),
         ("json", Self::Json, &["json"]),
         ("lcov", Self::Lcov, &["info", "lcov"]),
+        ("cobertura", Self::Cobertura, &["xml"]),
+        ("html", Self::Html, &["html", "htm"]),
     ];
 
     fn named(name: &str) -> Option<Self> {
@@ -133,6 +143,8 @@ impl Wanted {
             Format::Terminal => terminal::write(coverage, &mut out, color),
             Format::Json => json::write(coverage, &mut out),
             Format::Lcov => lcov::write(coverage, &mut out),
+            Format::Cobertura => cobertura::write(coverage, &mut out),
+            Format::Html => html::write(coverage, &mut out),
         }?;
         out.flush()
     }
@@ -165,4 +177,46 @@ pub(super) fn what(item: &Item) -> String {
         Some(_) => format!("`{}`", item.text),
         None => format!("policy {} of {}", item.text, item.chain),
     }
+}
+
+/// File and line; where they are not known, chain and handle.
+pub(super) fn place(item: &Item) -> String {
+    match (item.line(), item.handle) {
+        (Some((file, line)), _) => format!("{}:{line}", file.display()),
+        (None, Some(handle)) => format!("{}, {} {handle}", item.chain, item.chain.number()),
+        (None, None) => item.chain.to_string(),
+    }
+}
+
+/// What does not count, and why; a line for each reason.
+pub(super) fn left_out(ruleset: &Measured) -> Vec<String> {
+    let mut groups: BTreeMap<&Apart, usize> = BTreeMap::new();
+    for apart in ruleset
+        .items
+        .iter()
+        .filter_map(|(item, _)| item.apart.as_ref())
+    {
+        *groups.entry(apart).or_default() += 1;
+    }
+    let main = ruleset.candidate.display();
+    let groups = groups.into_iter().map(|(apart, count)| {
+        let rules = plural(count, "rule");
+        match apart {
+            Apart::Layer(layer) => format!("left out: {rules} of the layer {layer}"),
+            Apart::Program(Some(file)) => {
+                format!("left out: {rules} of {file}, which comes with its program")
+            }
+            Apart::Program(None) => {
+                format!("left out: {rules} that its program makes by itself for {main}")
+            }
+        }
+    });
+    let closed = ruleset.closed.iter().map(|index| {
+        let (item, _) = &ruleset.items[*index];
+        format!(
+            "left out: the rules of the inline chain of {}, which cannot be told apart",
+            place(item)
+        )
+    });
+    groups.chain(closed).collect()
 }

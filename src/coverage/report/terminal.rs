@@ -1,16 +1,13 @@
 //! Coverage for people: a table by file, and everything that nothing tested.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{State, what};
+use super::{State, left_out, place, what};
 use crate::{
-    coverage::{Apart, Coverage, Hits, Item, Measured, Totals},
-    report::{clean, plural},
+    coverage::{Coverage, Hits, Item, Measured, Totals},
+    report::clean,
 };
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -150,45 +147,9 @@ impl Page<'_> {
 
     /// What does not count, and why.
     fn left_out(&mut self, ruleset: &Measured) -> io::Result<()> {
-        let mut groups: BTreeMap<&Apart, usize> = BTreeMap::new();
-        for apart in ruleset
-            .items
-            .iter()
-            .filter_map(|(item, _)| item.apart.as_ref())
-        {
-            *groups.entry(apart).or_default() += 1;
-        }
-        let main = ruleset.candidate.display();
-        for (apart, count) in groups {
-            let rules = plural(count, "rule");
-            let line = match apart {
-                Apart::Layer(layer) => format!("left out: {rules} of the layer {layer}"),
-                Apart::Program(Some(file)) => {
-                    format!("left out: {rules} of {file}, which comes with its program")
-                }
-                Apart::Program(None) => {
-                    format!("left out: {rules} that its program makes by itself for {main}")
-                }
-            };
-            writeln!(self.out, "{}", clean(&line))?;
-        }
-        for index in &ruleset.closed {
-            let (item, _) = &ruleset.items[*index];
-            let line = format!(
-                "left out: the rules of the inline chain of {}, which cannot be told apart",
-                place(item)
-            );
+        for line in left_out(ruleset) {
             writeln!(self.out, "{}", clean(&line))?;
         }
         Ok(())
-    }
-}
-
-/// File and line; where they are not known, chain and handle.
-fn place(item: &Item) -> String {
-    match (item.line(), item.handle) {
-        (Some((file, line)), _) => format!("{}:{line}", file.display()),
-        (None, Some(handle)) => format!("{}, {} {handle}", item.chain, item.chain.number()),
-        (None, None) => item.chain.to_string(),
     }
 }
