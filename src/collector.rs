@@ -11,7 +11,7 @@ use firedrill_harness::{
 };
 
 use crate::{
-    coverage::{Measured, gather::Gathered},
+    coverage::{Covering, Measured, gather::Gathered},
     describe,
     dialect::{Loadable, listing::Ruleset},
     event::{ScenarioError, StepRecord, SweepRecord},
@@ -124,17 +124,19 @@ impl<'a> Collector<'a> {
     }
 
     /// The same, with the coverage of rules if somebody asks for it.
-    pub(crate) fn covering(mut self, asked: bool) -> Self {
-        self.coverage = asked.then(Gathered::default);
+    pub(crate) fn covering(mut self, covering: Covering) -> Self {
+        self.coverage = Gathered::new(covering);
         self
     }
 
-    /// What the packets covered of each configuration, but for the cases whose verdicts do not count.
-    pub(crate) fn measured(&self) -> Vec<Measured> {
+    /// What the packets covered of each configuration, but for the cases whose verdicts do not count. `position`
+    /// says where a case stands in the record of the scenario.
+    pub(crate) fn measured(&self, position: impl Fn(usize) -> usize) -> Vec<Measured> {
         let gathered = self.coverage.as_ref();
         gathered.map_or_else(Vec::new, |gathered| {
             let counts = |case: usize| !self.spoilt.contains(&case);
-            gathered.measured(&self.prepared, &self.scenario.id, counts)
+            let position = |case: usize| counts(case).then(|| position(case));
+            gathered.measured(&self.prepared, &self.scenario.id, position)
         })
     }
 

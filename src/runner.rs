@@ -15,6 +15,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     collector::{self, Collector},
+    coverage::Covering,
     dialect::{self, Loadable, Refusal},
     differences,
     event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
@@ -73,7 +74,7 @@ pub struct Options {
     /// Of which run this is a shard, if it is.
     pub part: Option<Part>,
     /// Find out which rules the packets meet: [`ScenarioRecord::coverage`].
-    pub coverage: bool,
+    pub coverage: Covering,
     /// Where the labs stand.
     pub launchers: Arc<Launchers>,
 }
@@ -270,7 +271,11 @@ pub async fn run_prepared(
             })
             .collect(),
         error,
-        coverage: [collector.measured(), again.measured()].concat(),
+        coverage: [
+            collector.measured(|position| position),
+            again.measured(|nth| spoilt[nth]),
+        ]
+        .concat(),
         kernel: collector.kernel,
         output: collector.output,
         duration_us: micros(started),

@@ -135,7 +135,7 @@ pub struct Chain {
 }
 
 /// Why the kernel itself threw a packet away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelReason {
     /// RFC 3704: the source is not reached through the interface the packet came from.

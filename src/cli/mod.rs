@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit code out.
 
+mod coverage;
 mod doctor;
 #[cfg(feature = "docker")]
 mod images;
@@ -18,7 +19,7 @@ use firedrill_harness::protocol::Blind;
 #[cfg(feature = "docker")]
 use crate::scenario::{ContainerImage, Sandbox};
 use crate::{
-    coverage,
+    coverage::report::Wanted as WantedCoverage,
     dialect::Replacement,
     exit::Exit,
     launch::{Launcher, Launchers},
@@ -118,10 +119,14 @@ struct TestArguments {
         require_equals = true,
         default_missing_value = "terminal"
     )]
-    coverage: Vec<coverage::report::Wanted>,
+    coverage: Vec<WantedCoverage>,
     /// Fail if fewer rules and policies than this were matched by a packet.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     min_coverage: Option<f64>,
+    /// Look for a test of every rule that nothing matched, by really sending packets; name those that may be
+    /// dead.
+    #[arg(long)]
+    coverage_suggest: bool,
     /// Keep the evidence of each scenario in this folder, to look at or to report a bug with.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,

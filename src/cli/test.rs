@@ -1,13 +1,10 @@
 //! `firedrill test`.
 
-use std::{fs::File, io, sync::Arc, thread::available_parallelism};
+use std::{io, sync::Arc, thread::available_parallelism};
 
-use super::{Color, TestArguments, complain, is_interactive, load, runtime, say};
+use super::{Color, TestArguments, complain, coverage, is_interactive, load, runtime, say};
 use crate::{
-    coverage::{
-        Coverage,
-        report::{Wanted as WantedCoverage, summary as coverage_summary},
-    },
+    coverage::{Covering, suggest},
     event::Event,
     exit::Exit,
     filter::Filter,
@@ -84,7 +81,7 @@ fn run(
         Ok(reporters) => reporters,
         Err(exit) => return exit,
     };
-    let mut coverage = match Covering::open(arguments, color) {
+    let mut coverage = match coverage::Output::open(arguments, color) {
         Ok(coverage) => coverage,
         Err(exit) => return exit,
     };
@@ -99,7 +96,10 @@ fn run(
         blind: arguments.blind,
         record: arguments.record.clone(),
         part,
-        coverage: coverage.is_some(),
+        coverage: match coverage {
+            Some(_) => Covering::Totals,
+            None => Covering::Off,
+        },
         launchers: Arc::clone(&launchers),
     };
     let runtime = match runtime() {
@@ -113,6 +113,9 @@ fn run(
         launchers
             .prepare(scenarios, &mut |line| complain(line))
             .await;
+        let suggest = arguments
+            .coverage_suggest
+            .then(|| (selected.clone(), options.clone()));
         let summary = runner::run(selected, options, |event| {
             let result = report(&mut reporters, progress.as_mut(), &event);
             unwritten = unwritten.take().or(result.err());
@@ -121,6 +124,9 @@ fn run(
             }
         });
         let summary = summary.await;
+        if let (Some(coverage), Some((selected, options))) = (&mut coverage, suggest) {
+            suggest::search(&mut coverage.found, &selected, &options).await;
+        }
         launchers.close();
         summary
     });
@@ -144,72 +150,6 @@ pub(super) fn ended(passed: Exit, unwritten: Option<io::Error>) -> Exit {
             Exit::BadInput
         }
         None => passed,
-    }
-}
-
-/// The coverage of a run: what it is, and where it goes.
-struct Covering {
-    found: Coverage,
-    wanted: Vec<(WantedCoverage, Option<File>)>,
-    least: Option<f64>,
-    /// Standard output is another report's.
-    elsewhere: bool,
-    color: bool,
-}
-
-impl Covering {
-    /// If somebody asks.
-    fn open(arguments: &TestArguments, color: bool) -> Result<Option<Self>, Exit> {
-        if arguments.coverage.is_empty() && arguments.min_coverage.is_none() {
-            return Ok(None);
-        }
-        let open = |wanted: &WantedCoverage| match wanted.create() {
-            Ok(file) => Ok((wanted.clone(), file)),
-            Err(error) => {
-                complain(&format!(
-                    "error: could not open the coverage {wanted}: {error}"
-                ));
-                Err(Exit::BadInput)
-            }
-        };
-        Ok(Some(Self {
-            found: Coverage::default(),
-            wanted: arguments
-                .coverage
-                .iter()
-                .map(open)
-                .collect::<Result<_, _>>()?,
-            least: arguments.min_coverage,
-            elsewhere: (arguments.reports.iter())
-                .any(|report| report.file.is_none() && report.format != Format::Terminal),
-            color,
-        }))
-    }
-
-    /// Writes it down; whether it is enough.
-    fn write(self) -> io::Result<bool> {
-        let totals = self.found.totals();
-        for (wanted, file) in &self.wanted {
-            match file {
-                Some(file) => wanted.write(&self.found, file, false)?,
-                None if self.elsewhere => wanted.write(&self.found, io::stderr(), false)?,
-                None => wanted.write(&self.found, io::stdout(), self.color)?,
-            }
-        }
-        let missed = self.least.filter(|least| !totals.reaches(*least));
-        let mut line = coverage_summary(totals);
-        if let Some(least) = missed {
-            line += &format!(
-                "; {least} % were asked for, which takes {} more",
-                totals.lacks(least)
-            );
-            complain(&line);
-        } else if self.elsewhere {
-            complain(&line);
-        } else {
-            say(&line);
-        }
-        Ok(missed.is_none())
     }
 }
 

@@ -3,12 +3,14 @@
 //! Only sound evidence counts: the trace is whole, the packet was done with, the configuration was loaded and
 //! did not change while it was probed, and no other case's memory was in the way.
 
+use std::collections::BTreeMap;
+
 use firedrill_harness::{
     packet::Packet,
     protocol::{Evidence, Loaded},
 };
 
-use super::{Hits, Measured, inventory::Inventory, walk::Walk};
+use super::{Covering, Hits, Measured, Met, inventory::Inventory, walk::Walk};
 use crate::{
     dialect::{Loadable, listing::Ruleset},
     path::{self, Traced},
@@ -21,6 +23,8 @@ const EPERM: i32 = 1;
 /// The coverage of one agent's run, as far as it is known.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
+    /// Whether what each case met is told, too.
+    each_case: bool,
     rulesets: Vec<Covered>,
     /// The ruleset that is being probed, and what was found since it was loaded.
     current: Option<(usize, Vec<Found>)>,
@@ -33,6 +37,8 @@ struct Covered {
     candidate: usize,
     inventory: Inventory,
     found: Vec<Found>,
+    /// With the elements of sets.
+    listing: Option<String>,
 }
 
 /// What a packet met.
@@ -44,6 +50,18 @@ pub(super) struct Found {
 }
 
 impl Gathered {
+    /// For a run that asks for it.
+    pub(crate) fn new(covering: Covering) -> Option<Self> {
+        match covering {
+            Covering::Off => None,
+            Covering::Totals => Some(Self::default()),
+            Covering::EachCase => Some(Self {
+                each_case: true,
+                ..Self::default()
+            }),
+        }
+    }
+
     /// A configuration was loaded, for a fresh lab or by a reload. `same` says that its listing is that of
     /// the last one.
     pub(crate) fn loaded(&mut self, loaded: &Loaded, ruleset: &Ruleset, same: bool) {
@@ -67,6 +85,7 @@ impl Gathered {
                 candidate,
                 inventory,
                 found: Vec::new(),
+                listing: None,
             });
             self.rulesets.len() - 1
         });
@@ -87,7 +106,11 @@ impl Gathered {
         if !is_sound(evidence) {
             return;
         }
-        let inventory = &self.rulesets[*ruleset].inventory;
+        let ruleset = &mut self.rulesets[*ruleset];
+        if self.each_case && evidence.listing.is_some() {
+            ruleset.listing.clone_from(&evidence.listing);
+        }
+        let inventory = &ruleset.inventory;
         let mut walk = Walk::default();
         for which in [Traced::Probe, Traced::Error] {
             let (_, runs) = path::runs(&evidence.trace, packet, which);
@@ -114,12 +137,13 @@ impl Gathered {
         }
     }
 
-    /// What was covered, without the cases that do not count.
+    /// What was covered. `position` says where a case stands in the record of the scenario; `None` of one that
+    /// does not count.
     pub(crate) fn measured(
         &self,
         prepared: &[&Loadable],
         scenario: &str,
-        counts: impl Fn(usize) -> bool,
+        position: impl Fn(usize) -> Option<usize>,
     ) -> Vec<Measured> {
         let rulesets = self.rulesets.iter();
         rulesets
@@ -127,9 +151,21 @@ impl Gathered {
                 let loadable = prepared.get(covered.candidate)?;
                 let mut hits = vec![Hits::default(); covered.inventory.items.len()];
                 let mut packets = 0;
-                for found in covered.found.iter().filter(|found| counts(found.case)) {
+                let mut cases: BTreeMap<usize, Met> = BTreeMap::new();
+                for found in &covered.found {
+                    let Some(case) = position(found.case) else {
+                        continue;
+                    };
                     packets += 1;
                     found.add_to(&mut hits);
+                    if self.each_case {
+                        let met = cases.entry(case).or_default();
+                        met.case = case;
+                        met.tried.extend(found.walk.tried.iter().cloned());
+                        met.matched.extend(&found.walk.matched);
+                        met.ended.extend(&found.walk.ended);
+                        met.decided.extend(found.decided);
+                    }
                 }
                 Some(Measured {
                     candidate: loadable.path.clone(),
@@ -138,6 +174,10 @@ impl Gathered {
                     items: covered.inventory.items.iter().cloned().zip(hits).collect(),
                     closed: covered.inventory.closed.clone(),
                     packets,
+                    bases: covered.inventory.bases.clone(),
+                    cases: cases.into_values().collect(),
+                    listing: covered.listing.clone(),
+                    searched: BTreeMap::new(),
                 })
             })
             .collect()

@@ -1,9 +1,15 @@
 //! What can be covered: the rules and policies of a loaded ruleset, each with its line and whose it is.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use crate::{
-    dialect::{self, CANDIDATE, listing::Ruleset},
+    dialect::{
+        self, CANDIDATE,
+        listing::{Base, Ruleset},
+    },
     verdict::{Chain, Decider, Origin},
 };
 
@@ -18,8 +24,51 @@ pub struct Item {
     pub text: String,
     /// Where it was written; `None` if nobody has looked.
     pub origin: Option<Origin>,
+    /// The rule that leads to its inline chain, if it is in one.
+    pub within: Option<String>,
     /// Why it does not count, if it is none of the candidate's own.
     pub apart: Option<Apart>,
+}
+
+impl Item {
+    /// Whether there may be packets that come to a rule and do not match it.
+    #[must_use]
+    pub fn has_condition(&self) -> bool {
+        /// What a rule does to every packet, and how many words of it follow.
+        const ALWAYS: [(&str, usize); 11] = [
+            ("accept", 0),
+            ("drop", 0),
+            ("return", 0),
+            ("continue", 0),
+            ("masquerade", 0),
+            ("counter", 4),
+            ("jump", 1),
+            ("goto", 1),
+            ("-j", usize::MAX),
+            ("-g", usize::MAX),
+            ("reject", usize::MAX),
+        ];
+        if self.handle.is_none() {
+            return false;
+        }
+        let words: Vec<&str> = self.text.split_whitespace().collect();
+        let mut words = words.as_slice();
+        while let Some((first, rest)) = words.split_first() {
+            if matches!(*first, "comment" | "log") {
+                // What a text between quotes says is anybody's guess.
+                return *first == "log";
+            }
+            let Some((_, more)) = ALWAYS.iter().find(|(word, _)| word == first) else {
+                return true;
+            };
+            let more = match *first {
+                "counter" if rest.first() != Some(&"packets") => 0,
+                _ => *more,
+            };
+            words = rest.get(more..).unwrap_or_default();
+        }
+        false
+    }
 }
 
 /// Whose a rule is that is not written in the candidate's own files.
@@ -42,6 +91,7 @@ pub(crate) struct Inventory {
     inline_rules: HashMap<(String, String, u64), usize>,
     /// Rules whose inline chains' rules cannot be told apart.
     pub(super) closed: Vec<usize>,
+    pub(super) bases: BTreeMap<Chain, Base>,
 }
 
 /// The rules of a chain, in the order in which a packet meets them.
@@ -82,11 +132,13 @@ impl Inventory {
                 inventory.rule(ruleset, chain, chain, *handle, text);
             }
             let policy = info.base.as_ref().map(|base| {
+                inventory.bases.insert(chain.clone(), base.clone());
                 let origin = ruleset.policy_origin(chain);
                 inventory.items.push(Item {
                     chain: chain.clone(),
                     handle: None,
                     text: base.policy.clone(),
+                    within: None,
                     apart: apart(ruleset.policy_layer(chain), origin.as_ref()),
                     origin,
                 });
@@ -109,6 +161,10 @@ impl Inventory {
                 let key = (chain.family.clone(), chain.table.clone(), *handle);
                 inventory.inline_rules.insert(key, inventory.items.len());
                 inventory.rule(ruleset, chain, &looked_up, *handle, text);
+                let within = inventory.items[outer].text.clone();
+                if let Some(item) = inventory.items.last_mut() {
+                    item.within = Some(within);
+                }
             }
             let row = Row {
                 handles: rules.iter().map(|(handle, _)| *handle).collect(),
@@ -133,6 +189,7 @@ impl Inventory {
             chain: chain.clone(),
             handle: Some(handle),
             text: text.to_owned(),
+            within: None,
             apart: apart(ruleset.layer(looked_up, handle), origin.as_ref()),
             origin,
         });
@@ -178,5 +235,38 @@ fn apart(layer: Option<&str>, origin: Option<&Origin>) -> Option<Apart> {
             dialect::is_ready_made(&line.file).then(|| Apart::Program(Some(file.into_owned())))
         }
         Origin::Unknown(why) => dialect::is_program_s_own(why).then_some(Apart::Program(None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("accept", false)]
+    #[case("counter drop", false)]
+    #[case("counter packets 0 bytes 0 jump web", false)]
+    #[case("reject with icmpx admin-prohibited comment \"no\"", false)]
+    #[case("drop comment \"tcp dport 1\"", false)]
+    #[case("-j DROP", false)]
+    #[case("tcp dport 22 accept", true)]
+    #[case("limit rate 1/second accept", true)]
+    #[case("-m comment --comment \"x\" -j DROP", true)]
+    fn a_rule_without_a_condition_is_known_by_its_words(#[case] text: &str, #[case] has: bool) {
+        let item = Item {
+            chain: Chain {
+                family: "inet".to_owned(),
+                table: "t".to_owned(),
+                name: "c".to_owned(),
+            },
+            handle: Some(1),
+            text: text.to_owned(),
+            origin: None,
+            within: None,
+            apart: None,
+        };
+        assert_eq!(item.has_condition(), has, "{text}");
     }
 }

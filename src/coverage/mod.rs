@@ -6,18 +6,20 @@
 pub(crate) mod gather;
 pub(crate) mod inventory;
 pub mod report;
+pub mod suggest;
 mod walk;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
 pub use self::inventory::{Apart, Item};
 use crate::{
-    dialect::{SourceFile, xtables::LEGACY},
+    dialect::{SourceFile, listing::Base, xtables::LEGACY},
     event::{Event, ScenarioRecord},
-    verdict::{Chain, Origin},
+    verdict::{Chain, KernelReason, Origin},
 };
 
 /// How often something of a ruleset was met.
@@ -29,6 +31,72 @@ pub struct Hits {
     pub matched: u64,
     /// Its verdict was the packet's: it is who decided.
     pub decided: u64,
+}
+
+/// Whether a run finds out which rules packets meet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Covering {
+    /// No.
+    #[default]
+    Off,
+    /// All packets together.
+    Totals,
+    /// Also what those of each case met: [`Measured::cases`].
+    EachCase,
+}
+
+/// What the packets of one case met.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Its position in the record of the scenario.
+    pub case: usize,
+    /// The items that they came to.
+    pub tried: Vec<Range<usize>>,
+    /// The items that matched.
+    pub matched: Vec<usize>,
+    /// The items that ended their ways through base chains, in order.
+    pub ended: Vec<usize>,
+    /// The items that decided.
+    pub decided: Vec<usize>,
+}
+
+/// What became of the search for a test of something that nothing matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Searched {
+    /// This test reaches it.
+    Test(Suggested),
+    /// Every packet that was meant for it ended before it: possibly it is dead.
+    Dead {
+        /// How many there were.
+        packets: usize,
+        /// What ended the most of them, if the trace shows it.
+        shadow: Option<Shadow>,
+    },
+    /// Packets came to it, and it matched none of them.
+    Unmatched {
+        /// How many were meant for it.
+        packets: usize,
+    },
+    /// Nothing was sent, for this reason.
+    NotTried(String),
+}
+
+/// What ends packets before they come to a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shadow {
+    /// A rule or policy of the same ruleset.
+    Item(usize),
+    /// The kernel itself.
+    Kernel(KernelReason),
+}
+
+/// A test that was run as it is written, and met what it was meant for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suggested {
+    /// As an item of `tests:`.
+    pub test: String,
+    /// The scenario that it belongs to.
+    pub scenario: PathBuf,
 }
 
 /// What was covered of a candidate.
@@ -46,6 +114,14 @@ pub struct Measured {
     pub closed: Vec<usize>,
     /// How many packets there were whose evidence is sound.
     pub packets: u64,
+    /// Its base chains.
+    pub bases: BTreeMap<Chain, Base>,
+    /// What each case met, if somebody asked.
+    pub cases: Vec<Met>,
+    /// A listing with the elements of sets, if a case looked at them.
+    pub listing: Option<String>,
+    /// What became of the search for tests, by item, if somebody asked.
+    pub searched: BTreeMap<usize, Searched>,
 }
 
 /// The coverage of a run, by candidate.
@@ -189,24 +265,27 @@ fn identities(items: &[(Item, Hits)]) -> Vec<Identity<'_>> {
         .collect()
 }
 
+/// Which item of `others` each of `items` is.
+fn matching(items: &[(Item, Hits)], others: &[(Item, Hits)]) -> Vec<Option<usize>> {
+    let others = identities(others);
+    let others: HashMap<&Identity<'_>, usize> = others
+        .iter()
+        .enumerate()
+        .map(|(index, identity)| (identity, index))
+        .collect();
+    let items = identities(items);
+    items
+        .iter()
+        .map(|identity| others.get(identity).copied())
+        .collect()
+}
+
 impl Measured {
     /// Adds what another scenario's packets met in the same candidate.
     fn add(&mut self, other: Self) {
         let mut more = Vec::new();
         let mut closed = Vec::new();
-        let place: Vec<Option<usize>> = {
-            let mine = identities(&self.items);
-            let mine: HashMap<&Identity<'_>, usize> = mine
-                .iter()
-                .enumerate()
-                .map(|(index, identity)| (identity, index))
-                .collect();
-            let theirs = identities(&other.items);
-            theirs
-                .iter()
-                .map(|identity| mine.get(identity).copied())
-                .collect()
-        };
+        let place = matching(&other.items, &self.items);
         for (index, ((item, hits), mine)) in other.items.into_iter().zip(place).enumerate() {
             match mine {
                 Some(mine) => self.items[mine].1.add(hits),
@@ -221,6 +300,7 @@ impl Measured {
         self.items.append(&mut more);
         self.closed.append(&mut closed);
         self.packets += other.packets;
+        self.bases.extend(other.bases);
         for scenario in other.scenarios {
             if !self.scenarios.contains(&scenario) {
                 self.scenarios.push(scenario);

@@ -401,6 +401,12 @@ impl Counter {
 }
 
 impl SetListing {
+    /// Its bare name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.named.name
+    }
+
     /// Whether it is called so: `NAME` or `FAMILY TABLE NAME`.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {

@@ -11,7 +11,9 @@ use super::{
     problem::{Problem, Problems},
     read,
     source::Sources,
+    tree::Kind,
     words::quote,
+    yaml,
 };
 
 /// The folder that names of scenarios start from.
@@ -100,6 +102,75 @@ pub fn parse(text: &str, file: &Path, id: &str) -> Result<Vec<Scenario>, Problem
         Err(more) => drafts.extend(more),
     }
     Err(finish(&sources, drafts))
+}
+
+/// The scenario of a file with other tests than its own: each a text that stands below `tests:`, without
+/// indentation. Those that do not fit its world are left out; the second list says which of the texts each
+/// case comes from. `None` if the file cannot be read any more.
+pub(crate) fn with_tests(
+    file: &Path,
+    id: &str,
+    tests: &[String],
+) -> Option<(Scenario, Vec<usize>)> {
+    let text = files::read_text(file).ok()?;
+    let mut left: Vec<usize> = (0..tests.len()).collect();
+    while !left.is_empty() {
+        let mut sources = Sources::default();
+        let own = sources.add(file, &text);
+        let mut merged = include::document(&mut sources, own).ok()?;
+        let mut other = String::from("tests:\n");
+        // Where each begins.
+        let starts: Vec<usize> = left
+            .iter()
+            .map(|test| {
+                let start = other.len();
+                other += &format!("  {}\n", tests[*test].trim_end().replace('\n', "\n  "));
+                start
+            })
+            .collect();
+        let number = sources.add(file, &other);
+        let Kind::Map(tests) = yaml::parse(&sources, number).ok()?.kind else {
+            return None;
+        };
+        if let Kind::Map(entries) = &mut merged.root.kind {
+            entries.retain(|entry| entry.key.text != "tests");
+            entries.extend(tests);
+        }
+        let about = read::About {
+            id,
+            file: own,
+            incomplete: merged.incomplete,
+        };
+        let test_at = |at: usize| starts.partition_point(|start| *start <= at).checked_sub(1);
+        match read::scenario(&sources, &merged.root, &about) {
+            Ok(scenario) => {
+                let line = |start: &usize| other[..*start].matches('\n').count() + 1;
+                let lines: Vec<usize> = starts.iter().map(line).collect();
+                let of_case = scenario.cases.iter().map(|case| {
+                    let before = lines.partition_point(|line| *line <= case.at.line);
+                    left[before.saturating_sub(1)]
+                });
+                let of_case = of_case.collect();
+                return Some((scenario, of_case));
+            }
+            Err(problems) => {
+                let bad: HashSet<usize> = problems
+                    .iter()
+                    .filter(|problem| problem.at.file == number)
+                    .filter_map(|problem| test_at(problem.at.start))
+                    .collect();
+                if bad.is_empty() {
+                    return None;
+                }
+                let mut position = 0;
+                left.retain(|_| {
+                    position += 1;
+                    !bad.contains(&(position - 1))
+                });
+            }
+        }
+    }
+    None
 }
 
 fn read_file(file: &Path, id: &str) -> Result<Vec<Scenario>, Problems> {

@@ -31,6 +31,7 @@ mod yaml;
 mod tests;
 
 pub use candidates::{group, replace};
+pub(crate) use load::with_tests;
 pub use load::{load, parse};
 pub(crate) use model::net_text;
 pub use model::*;

@@ -210,7 +210,7 @@ impl std::error::Error for Problems {}
 /// A problem while its file is still being read: it points with spans.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
-    at: Span,
+    pub(super) at: Span,
     message: String,
     label: Option<String>,
     also: Vec<(Span, String)>,

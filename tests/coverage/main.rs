@@ -6,6 +6,7 @@ mod common;
 
 mod counts;
 mod formats;
+mod suggest;
 
 use common::{Ended, Folder};
 use serde_json::Value;

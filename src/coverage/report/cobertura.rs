@@ -12,7 +12,7 @@ use quick_xml::{
     events::{BytesDecl, BytesText, Event},
 };
 
-use super::lcov::{Lines, has_condition};
+use super::lcov::Lines;
 use crate::coverage::{Coverage, Hits, Item, Measured};
 
 /// Covered, and all that there is.
@@ -78,7 +78,8 @@ fn times(rules: &[(&Item, Hits)]) -> u64 {
 
 /// Of a rule with a condition: how often it matched, and how often it did not.
 fn ways((item, hits): &(&Item, Hits)) -> Option<[u64; 2]> {
-    has_condition(item).then(|| [hits.matched, hits.evaluated - hits.matched])
+    item.has_condition()
+        .then(|| [hits.matched, hits.evaluated - hits.matched])
 }
 
 pub(super) fn write(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> {

@@ -7,8 +7,9 @@ use std::{
 
 use serde::Serialize;
 
+use super::place;
 use crate::{
-    coverage::{Apart, Coverage, Hits, Item, Measured, Totals},
+    coverage::{Apart, Coverage, Hits, Item, Measured, Searched, Shadow, Suggested, Totals},
     verdict::Origin,
 };
 
@@ -77,6 +78,28 @@ struct Rule<'a> {
     evaluated: u64,
     matched: u64,
     decided: u64,
+    /// What became of the search for a test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<Search<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "found", rename_all = "kebab-case")]
+enum Search<'a> {
+    Test {
+        test: &'a str,
+        scenario: &'a Path,
+    },
+    PossiblyDead {
+        packets: usize,
+        shadow: Option<String>,
+    },
+    NoMatch {
+        packets: usize,
+    },
+    NotTried {
+        why: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -139,12 +162,34 @@ fn ruleset(ruleset: &Measured) -> Ruleset<'_> {
             .items
             .iter()
             .enumerate()
-            .map(|(index, (item, hits))| rule(item, *hits, ruleset.closed.contains(&index)))
+            .map(|(index, (item, hits))| Rule {
+                closed: ruleset.closed.contains(&index),
+                search: ruleset
+                    .searched
+                    .get(&index)
+                    .map(|found| search(ruleset, found)),
+                ..rule(item, *hits)
+            })
             .collect(),
     }
 }
 
-fn rule(item: &Item, hits: Hits, closed: bool) -> Rule<'_> {
+fn search<'a>(ruleset: &'a Measured, found: &'a Searched) -> Search<'a> {
+    match found {
+        Searched::Test(Suggested { test, scenario }) => Search::Test { test, scenario },
+        Searched::Dead { packets, shadow } => Search::PossiblyDead {
+            packets: *packets,
+            shadow: shadow.map(|shadow| match shadow {
+                Shadow::Item(shadow) => place(&ruleset.items[shadow].0),
+                Shadow::Kernel(reason) => format!("kernel: {reason}"),
+            }),
+        },
+        Searched::Unmatched { packets } => Search::NoMatch { packets: *packets },
+        Searched::NotTried(why) => Search::NotTried { why },
+    }
+}
+
+fn rule(item: &Item, hits: Hits) -> Rule<'_> {
     let line = match &item.origin {
         Some(Origin::Known(line)) => Some(line),
         Some(Origin::Unknown(_)) | None => None,
@@ -167,9 +212,10 @@ fn rule(item: &Item, hits: Hits, closed: bool) -> Rule<'_> {
             Apart::Layer(layer) => LeftOut::Layer(layer),
             Apart::Program(file) => LeftOut::Program(file.as_deref()),
         }),
-        closed,
+        closed: false,
         evaluated: hits.evaluated,
         matched: hits.matched,
         decided: hits.decided,
+        search: None,
     }
 }

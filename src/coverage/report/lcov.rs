@@ -18,7 +18,7 @@ pub(super) fn write(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> 
         writeln!(out, "SF:{}", file.display())?;
         let (mut branches, mut taken) = (0, 0);
         for (line, items) in &lines {
-            let conditional = items.iter().filter(|(item, _)| has_condition(item));
+            let conditional = items.iter().filter(|(item, _)| item.has_condition());
             for (block, (_, hits)) in conditional.enumerate() {
                 let ways = [hits.matched, hits.evaluated - hits.matched];
                 for (branch, times) in ways.into_iter().enumerate() {
@@ -60,42 +60,4 @@ pub(super) fn files(coverage: &Coverage) -> BTreeMap<&Path, Lines<'_>> {
         of_line.push((item, *hits));
     }
     files
-}
-
-/// Whether there may be packets that come to a rule and do not match it.
-pub(super) fn has_condition(item: &Item) -> bool {
-    /// What a rule does to every packet, and how many words of it follow.
-    const ALWAYS: [(&str, usize); 11] = [
-        ("accept", 0),
-        ("drop", 0),
-        ("return", 0),
-        ("continue", 0),
-        ("masquerade", 0),
-        ("counter", 4),
-        ("jump", 1),
-        ("goto", 1),
-        ("-j", usize::MAX),
-        ("-g", usize::MAX),
-        ("reject", usize::MAX),
-    ];
-    if item.handle.is_none() {
-        return false;
-    }
-    let words: Vec<&str> = item.text.split_whitespace().collect();
-    let mut words = words.as_slice();
-    while let Some((first, rest)) = words.split_first() {
-        if matches!(*first, "comment" | "log") {
-            // What a text between quotes says is anybody's guess.
-            return *first == "log";
-        }
-        let Some((_, more)) = ALWAYS.iter().find(|(word, _)| word == first) else {
-            return true;
-        };
-        let more = match *first {
-            "counter" if rest.first() != Some(&"packets") => 0,
-            _ => *more,
-        };
-        words = rest.get(more..).unwrap_or_default();
-    }
-    false
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 pub(crate) use self::terminal::summary;
-use super::{Apart, Coverage, Hits, Item, Measured};
+use super::{Apart, Coverage, Hits, Item, Measured, Searched, Shadow, Suggested};
 use crate::report::plural;
 
 /// A format of coverage.
@@ -219,4 +219,67 @@ pub(super) fn left_out(ruleset: &Measured) -> Vec<String> {
         )
     });
     groups.chain(closed).collect()
+}
+
+/// What the search for tests found, for people: heads, and lines below each.
+pub(super) fn searched(ruleset: &Measured) -> Vec<(String, Vec<String>)> {
+    let mut tests: Vec<(&Suggested, Vec<String>)> = Vec::new();
+    let (mut dead, mut unmatched, mut not_tried) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, searched) in &ruleset.searched {
+        let (item, _) = &ruleset.items[*index];
+        let told = format!("{}  {}", place(item), what(item));
+        match searched {
+            Searched::Test(test) => match tests.iter_mut().find(|(known, _)| *known == test) {
+                Some((_, covers)) => covers.push(told),
+                None => tests.push((test, vec![told])),
+            },
+            Searched::Dead { packets, shadow } => {
+                dead.push(told);
+                let by = match shadow {
+                    Some(Shadow::Item(shadow)) => {
+                        let (shadow, _) = &ruleset.items[*shadow];
+                        format!("shadowed by {}  {}", place(shadow), what(shadow))
+                    }
+                    Some(Shadow::Kernel(reason)) => format!("shadowed by the kernel: {reason}"),
+                    None => "out of sight".to_owned(),
+                };
+                let packets = plural(*packets, "packet");
+                dead.push(format!("  {packets} meant for it ended before it, {by}"));
+            }
+            Searched::Unmatched { packets } => {
+                unmatched.push(told);
+                let packets = plural(*packets, "packet");
+                unmatched.push(format!(
+                    "  of {packets} meant for it, none that came to it matched"
+                ));
+            }
+            Searched::NotTried(why) => {
+                not_tried.push(told);
+                not_tried.push(format!("  {why}"));
+            }
+        }
+    }
+    let mut by_scenario: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for (test, covers) in tests {
+        let lines = by_scenario.entry(&test.scenario).or_default();
+        lines.extend(covers.into_iter().map(|told| format!("# {told}")));
+        lines.extend(test.test.lines().map(str::to_owned));
+    }
+    let suggested = by_scenario.into_iter().map(|(scenario, lines)| {
+        let scenario = scenario.display();
+        (
+            format!("tests to add to {scenario}, each run in a lab"),
+            lines,
+        )
+    });
+    let main = ruleset.candidate.display();
+    let others = [
+        (format!("possibly dead in {main}"), dead),
+        (format!("no matching packet found in {main}"), unmatched),
+        (format!("not tried in {main}"), not_tried),
+    ];
+    suggested
+        .chain(others)
+        .filter(|(_, lines)| !lines.is_empty())
+        .collect()
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{State, left_out, place, what};
+use super::{State, left_out, place, searched, what};
 use crate::{
     coverage::{Coverage, Hits, Item, Measured, Totals},
     report::clean,
@@ -23,6 +23,13 @@ pub(super) fn write(coverage: &Coverage, out: &mut dyn Write, color: bool) -> io
     for ruleset in &coverage.rulesets {
         page.untested(ruleset)?;
         page.left_out(ruleset)?;
+        for (head, lines) in searched(ruleset) {
+            let head = format!("\n{head}");
+            writeln!(page.out, "{}", page.paint(STRONG, &clean(&head)))?;
+            for line in lines {
+                writeln!(page.out, "  {}", clean(&line))?;
+            }
+        }
     }
     for (scenario, why) in &coverage.missing {
         let line = format!("not measured: {scenario}: {why}");
