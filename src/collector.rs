@@ -11,7 +11,7 @@ use firedrill_harness::{
 };
 
 use crate::{
-    coverage::{Covering, Measured, gather::Gathered},
+    coverage::{Covering, Measured, Sets, gather::Gathered},
     describe,
     dialect::{Loadable, listing::Ruleset},
     event::{ScenarioError, StepRecord, SweepRecord},
@@ -129,14 +129,19 @@ impl<'a> Collector<'a> {
         self
     }
 
+    /// Whether the elements of named sets are wanted.
+    pub(crate) fn asks_for_sets(&self) -> bool {
+        self.coverage.as_ref().is_some_and(Gathered::asks_for_sets)
+    }
+
     /// What the packets covered of each configuration, but for the cases whose verdicts do not count. `position`
     /// says where a case stands in the record of the scenario.
-    pub(crate) fn measured(&self, position: impl Fn(usize) -> usize) -> Vec<Measured> {
+    pub(crate) fn measured(&self, sets: &Sets, position: impl Fn(usize) -> usize) -> Vec<Measured> {
         let gathered = self.coverage.as_ref();
         gathered.map_or_else(Vec::new, |gathered| {
             let counts = |case: usize| !self.spoilt.contains(&case);
             let position = |case: usize| counts(case).then(|| position(case));
-            gathered.measured(&self.prepared, &self.scenario.id, position)
+            gathered.measured(&self.prepared, &self.scenario.id, sets, position)
         })
     }
 
@@ -369,7 +374,8 @@ impl<'a> Collector<'a> {
                 let told = judge::verdict(planned, &evidence, setting);
                 if let Some(coverage) = &mut self.coverage {
                     let decided = (&told.0, told.1.as_ref());
-                    coverage.packet(case, &sent.packet, &evidence, decided);
+                    let lab = &self.planned.plan.lab;
+                    coverage.packet(case, &sent, lab, &evidence, decided);
                 }
                 let swept = self.swept.entry((case, step)).or_default();
                 swept.found.traced.insert(number, told);
@@ -410,7 +416,8 @@ impl<'a> Collector<'a> {
         if let Some(coverage) = &mut self.coverage {
             let judgement = &judged.judgement;
             let decided = (&judgement.verdict, judgement.decider.as_ref());
-            coverage.packet(case, &sent.packet, &evidence, decided);
+            let lab = &self.planned.plan.lab;
+            coverage.packet(case, &sent, lab, &evidence, decided);
         }
         let found = self.found.entry((case, step)).or_insert_with(|| Found {
             packet: describe::probe(self.scenario, &sent),

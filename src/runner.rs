@@ -15,7 +15,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     collector::{self, Collector},
-    coverage::Covering,
+    coverage::{self, Covering, Sets},
     dialect::{self, Loadable, Refusal},
     differences,
     event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
@@ -250,6 +250,10 @@ pub async fn run_prepared(
     if result.is_ok() {
         result = sweep_again(scenario, options, prepared, &cases, &mut collector, whose).await;
     }
+    let sets = match collector.asks_for_sets() {
+        true => sets(scenario, prepared, options).await,
+        false => Sets::new(),
+    };
     let error = result.err();
     let unreached = unreached(error.as_ref());
     let steps = |position: usize| match spoilt.binary_search(&position) {
@@ -272,8 +276,8 @@ pub async fn run_prepared(
             .collect(),
         error,
         coverage: [
-            collector.measured(|position| position),
-            again.measured(|nth| spoilt[nth]),
+            collector.measured(&sets, |position| position),
+            again.measured(&sets, |nth| spoilt[nth]),
         ]
         .concat(),
         kernel: collector.kernel,
@@ -326,6 +330,39 @@ async fn drill(
 ) -> Result<(), ScenarioError> {
     let mut session = options.launchers.start(scenario, &planned.plan).await?;
     collector.collect(&mut session).await
+}
+
+/// The elements of the candidate's named sets and maps as it brings them: from a listing before the first
+/// packet, in a lab of its own. None if that cannot be told, which is no fault of the run.
+async fn sets(scenario: &Scenario, prepared: &Loadable, options: &Options) -> Sets {
+    let Some(case) = scenario.cases.iter().find_map(coverage::looking) else {
+        return Sets::new();
+    };
+    let planned = plan::plan(scenario, prepared, &[], &[&case], true);
+    let Ok(mut session) = options.launchers.start(scenario, &planned.plan).await else {
+        return Sets::new();
+    };
+    let mut sets = Sets::new();
+    while let Ok(record) = session.next().await {
+        match record {
+            Record::Evidence(evidence) => {
+                if let Some(listing) = &evidence.listing_before {
+                    sets = coverage::sets(listing);
+                }
+            }
+            Record::Lab { .. }
+            | Record::Loaded(_)
+            | Record::Ruleset(_)
+            | Record::Swept(_)
+            | Record::Sealed { .. }
+            | Record::Reloaded(_) => {}
+            Record::Done { .. }
+            | Record::LoadFailed(_)
+            | Record::Broken(_)
+            | Record::Refused(_) => break,
+        }
+    }
+    sets
 }
 
 /// What is said of a case that was not reached. The first line is enough; the scenario's error has all of

@@ -6,11 +6,17 @@
 use std::collections::BTreeMap;
 
 use firedrill_harness::{
-    packet::Packet,
-    protocol::{Evidence, Loaded},
+    STATE_CHAIN,
+    packet::Seen,
+    protocol::{Evidence, LabSpec, Loaded, Origin, Probe, TraceEvent},
 };
 
-use super::{Covering, Hits, Measured, Met, inventory::Inventory, walk::Walk};
+use super::{
+    Covering, Elements, Hits, Measured, Met, Sets,
+    elements::{Looked, Shown, Table, Value},
+    inventory::Inventory,
+    walk::Walk,
+};
 use crate::{
     dialect::{Loadable, listing::Ruleset},
     path::{self, Traced},
@@ -37,8 +43,6 @@ struct Covered {
     candidate: usize,
     inventory: Inventory,
     found: Vec<Found>,
-    /// With the elements of sets.
-    listing: Option<String>,
 }
 
 /// What a packet met.
@@ -47,6 +51,8 @@ pub(super) struct Found {
     pub(super) case: usize,
     pub(super) walk: Walk,
     pub(super) decided: Option<usize>,
+    /// What the rules that matched looked up: item, which of its lookups, value.
+    looked: Vec<(usize, usize, Option<Value>)>,
 }
 
 impl Gathered {
@@ -85,18 +91,28 @@ impl Gathered {
                 candidate,
                 inventory,
                 found: Vec::new(),
-                listing: None,
             });
             self.rulesets.len() - 1
         });
         self.current = Some((index, Vec::new()));
     }
 
+    /// Whether a rule looks something up in a named set that packets have met.
+    pub(crate) fn asks_for_sets(&self) -> bool {
+        let first = self
+            .rulesets
+            .iter()
+            .filter(|covered| covered.candidate == 0);
+        let mut lookups = first.flat_map(|covered| covered.inventory.lookups.values().flatten());
+        lookups.any(|lookup| matches!(lookup.table, Table::Named(_)))
+    }
+
     /// A packet was sent, and judged.
     pub(crate) fn packet(
         &mut self,
         case: usize,
-        packet: &Packet,
+        probe: &Probe,
+        lab: &LabSpec,
         evidence: &Evidence,
         (verdict, decider): (&Verdict, Option<&Decider>),
     ) {
@@ -106,16 +122,38 @@ impl Gathered {
         if !is_sound(evidence) {
             return;
         }
-        let ruleset = &mut self.rulesets[*ruleset];
-        if self.each_case && evidence.listing.is_some() {
-            ruleset.listing.clone_from(&evidence.listing);
-        }
-        let inventory = &ruleset.inventory;
+        let inventory = &self.rulesets[*ruleset].inventory;
         let mut walk = Walk::default();
+        let mut looked = Vec::new();
+        let states = |event: &TraceEvent| event.chain.starts_with(STATE_CHAIN);
+        let state = match evidence.trace.events.iter().any(states) {
+            true => path::state(&evidence.trace, &probe.packet),
+            false => None,
+        };
         for which in [Traced::Probe, Traced::Error] {
-            let (_, runs) = path::runs(&evidence.trace, packet, which);
+            let (_, runs) = path::runs(&evidence.trace, &probe.packet, which);
             for run in &runs {
+                let before = walk.matched.len();
                 walk.add(inventory, run);
+                if !inventory.lookups.is_empty() {
+                    let (iif, oif) = match which {
+                        Traced::Probe => interfaces(probe, lab, verdict),
+                        Traced::Error => (None, None),
+                    };
+                    let carried = match which {
+                        Traced::Probe => probe.packet.protocol(),
+                        Traced::Error => 0,
+                    };
+                    let first = run.events.first().and_then(|event| event.packet.as_ref());
+                    let seen = first.and_then(|bytes| Seen::parse_traced(&bytes.0, carried));
+                    let shown = seen.as_ref().map(|seen| Shown {
+                        seen,
+                        iif,
+                        oif,
+                        state: state.filter(|_| which == Traced::Probe),
+                    });
+                    look_up(inventory, &walk.matched[before..], shown, &mut looked);
+                }
             }
         }
         let proven = !matches!(verdict, Verdict::Inconclusive(_));
@@ -125,6 +163,7 @@ impl Gathered {
             case,
             walk,
             decided,
+            looked,
         });
     }
 
@@ -143,14 +182,19 @@ impl Gathered {
         &self,
         prepared: &[&Loadable],
         scenario: &str,
+        sets: &Sets,
         position: impl Fn(usize) -> Option<usize>,
     ) -> Vec<Measured> {
         let rulesets = self.rulesets.iter();
         rulesets
             .filter_map(|covered| {
                 let loadable = prepared.get(covered.candidate)?;
+                let none = Sets::new();
+                // Only the first configuration was looked at.
+                let sets = if covered.candidate == 0 { sets } else { &none };
                 let mut hits = vec![Hits::default(); covered.inventory.items.len()];
                 let mut packets = 0;
+                let mut looked: BTreeMap<(usize, usize), Looked> = BTreeMap::new();
                 let mut cases: BTreeMap<usize, Met> = BTreeMap::new();
                 for found in &covered.found {
                     let Some(case) = position(found.case) else {
@@ -158,6 +202,10 @@ impl Gathered {
                     };
                     packets += 1;
                     found.add_to(&mut hits);
+                    for (item, nth, value) in &found.looked {
+                        let values = looked.entry((*item, *nth)).or_default();
+                        *values.entry(value.clone()).or_default() += 1;
+                    }
                     if self.each_case {
                         let met = cases.entry(case).or_default();
                         met.case = case;
@@ -176,12 +224,92 @@ impl Gathered {
                     packets,
                     bases: covered.inventory.bases.clone(),
                     cases: cases.into_values().collect(),
-                    listing: covered.listing.clone(),
+                    elements: elements(&covered.inventory, &looked, sets),
+                    sets: sets.clone(),
                     searched: BTreeMap::new(),
                 })
             })
             .collect()
     }
+}
+
+/// The interfaces that a packet comes in by and goes out by, where that is sure.
+fn interfaces<'a>(
+    probe: &Probe,
+    lab: &'a LabSpec,
+    verdict: &'a Verdict,
+) -> (Option<&'a str>, Option<&'a str>) {
+    let iif = match probe.from {
+        Origin::Wire(interface) => lab.interfaces.get(interface),
+        Origin::Firewall => None,
+    };
+    let oif = match verdict {
+        Verdict::Accept(arrival) => arrival.interface.as_deref(),
+        Verdict::Drop | Verdict::Reject(_) | Verdict::Inconclusive(_) => None,
+    };
+    (iif.map(|interface| interface.name.as_str()), oif)
+}
+
+/// Notes what the rules of a run that matched have looked up. A rule that changes the packet leaves nothing
+/// known of it.
+fn look_up(
+    inventory: &Inventory,
+    matched: &[usize],
+    mut shown: Option<Shown<'_>>,
+    looked: &mut Vec<(usize, usize, Option<Value>)>,
+) {
+    for item in matched {
+        if inventory.items[*item].text.contains(" set ") {
+            shown = None;
+        }
+        let lookups = inventory.lookups.get(item).into_iter().flatten();
+        for (nth, lookup) in lookups.enumerate() {
+            let key = lookup.key.ok();
+            let value = key.zip(shown).and_then(|(key, shown)| key.value(shown));
+            looked.push((*item, nth, value));
+        }
+    }
+}
+
+/// The elements of all sets that rules look up; a named one once.
+fn elements(
+    inventory: &Inventory,
+    looked: &BTreeMap<(usize, usize), Looked>,
+    sets: &Sets,
+) -> Vec<Elements> {
+    let mut found: Vec<Elements> = Vec::new();
+    let mut named: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+    let nothing = Looked::new();
+    for (item, lookups) in &inventory.lookups {
+        let of = &inventory.items[*item];
+        if of.apart.is_some() {
+            continue;
+        }
+        let key = |name: &str| {
+            (
+                of.chain.family.clone(),
+                of.chain.table.clone(),
+                name.to_owned(),
+            )
+        };
+        let listed = |name: &str| {
+            let elements = sets.get(&key(name))?.iter();
+            Some(elements.map(|(element, _)| element.clone()).collect())
+        };
+        for (nth, lookup) in lookups.iter().enumerate() {
+            let looked = looked.get(&(*item, nth)).unwrap_or(&nothing);
+            let elements = Elements::of((*item, nth), lookup, &listed, looked);
+            let known = elements.name.as_ref().map(|name| key(name));
+            match known.clone().and_then(|key| named.get(&key).copied()) {
+                Some(known) => found[known].add(elements),
+                None => {
+                    named.extend(known.map(|key| (key, found.len())));
+                    found.push(elements);
+                }
+            }
+        }
+    }
+    found
 }
 
 impl Found {

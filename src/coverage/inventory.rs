@@ -5,10 +5,12 @@ use std::{
     ops::Range,
 };
 
+use super::elements::{Lookup, lookups};
 use crate::{
     dialect::{
         self, CANDIDATE,
         listing::{Base, Ruleset},
+        xtables::LEGACY,
     },
     verdict::{Chain, Decider, Origin},
 };
@@ -92,6 +94,8 @@ pub(crate) struct Inventory {
     /// Rules whose inline chains' rules cannot be told apart.
     pub(super) closed: Vec<usize>,
     pub(super) bases: BTreeMap<Chain, Base>,
+    /// What rules look up, by item.
+    pub(super) lookups: BTreeMap<usize, Vec<Lookup>>,
 }
 
 /// The rules of a chain, in the order in which a packet meets them.
@@ -185,6 +189,13 @@ impl Inventory {
         text: &str,
     ) {
         let origin = ruleset.origin(looked_up, handle);
+        // The words of legacy iptables know no sets of their own.
+        if (text.contains('{') || text.contains('@')) && !chain.family.starts_with(LEGACY) {
+            let lookups = lookups(text);
+            if !lookups.is_empty() {
+                self.lookups.insert(self.items.len(), lookups);
+            }
+        }
         self.items.push(Item {
             chain: chain.clone(),
             handle: Some(handle),

@@ -3,11 +3,13 @@
 //! [`gather`] takes from each packet's trace what it met ([`walk`]) in the loaded ruleset ([`inventory`]). Here
 //! the scenarios of a run are put together, by candidate. [`report`] writes it down.
 
+mod elements;
 pub(crate) mod gather;
 pub(crate) mod inventory;
 pub mod report;
 pub mod suggest;
 mod walk;
+mod words;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,10 +17,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::inventory::{Apart, Item};
+pub use self::{
+    elements::Elements,
+    inventory::{Apart, Item},
+};
 use crate::{
-    dialect::{SourceFile, listing::Base, xtables::LEGACY},
+    dialect::{
+        SourceFile,
+        listing::{self, Base},
+        xtables::LEGACY,
+    },
     event::{Event, ScenarioRecord},
+    scenario::{Action, Case},
     verdict::{Chain, KernelReason, Origin},
 };
 
@@ -32,6 +42,10 @@ pub struct Hits {
     /// Its verdict was the packet's: it is who decided.
     pub decided: u64,
 }
+
+/// The elements of named sets and maps as they were loaded, by family, table and name: each with what a map
+/// leads it to.
+pub type Sets = BTreeMap<(String, String, String), Vec<(String, String)>>;
 
 /// Whether a run finds out which rules packets meet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -118,8 +132,10 @@ pub struct Measured {
     pub bases: BTreeMap<Chain, Base>,
     /// What each case met, if somebody asked.
     pub cases: Vec<Met>,
-    /// A listing with the elements of sets, if a case looked at them.
-    pub listing: Option<String>,
+    /// The elements of sets and maps that rules look up.
+    pub elements: Vec<Elements>,
+    /// The elements of named sets and maps, each with what a map leads it to.
+    pub sets: Sets,
     /// What became of the search for tests, by item, if somebody asked.
     pub searched: BTreeMap<usize, Searched>,
 }
@@ -285,8 +301,10 @@ impl Measured {
     fn add(&mut self, other: Self) {
         let mut more = Vec::new();
         let mut closed = Vec::new();
+        let mut placed = Vec::new();
         let place = matching(&other.items, &self.items);
         for (index, ((item, hits), mine)) in other.items.into_iter().zip(place).enumerate() {
+            placed.push(mine.unwrap_or(self.items.len() + more.len()));
             match mine {
                 Some(mine) => self.items[mine].1.add(hits),
                 None => {
@@ -301,6 +319,26 @@ impl Measured {
         self.closed.append(&mut closed);
         self.packets += other.packets;
         self.bases.extend(other.bases);
+        for mut elements in other.elements {
+            let item = placed[elements.item];
+            elements.item = item;
+            let chain = &self.items[item].0.chain;
+            let same = |known: &&mut Elements| match &known.name {
+                Some(name) => {
+                    let of = &self.items[known.item].0.chain;
+                    Some(name) == elements.name.as_ref()
+                        && (&of.family, &of.table) == (&chain.family, &chain.table)
+                }
+                None => {
+                    (known.item, known.nth, &known.name) == (item, elements.nth, &elements.name)
+                }
+            };
+            match self.elements.iter_mut().find(same) {
+                Some(known) => known.add(elements),
+                None => self.elements.push(elements),
+            }
+        }
+        self.sets.extend(other.sets);
         for scenario in other.scenarios {
             if !self.scenarios.contains(&scenario) {
                 self.scenarios.push(scenario);
@@ -373,4 +411,35 @@ impl Coverage {
     pub fn totals(&self) -> Totals {
         Totals::of(self.rulesets.iter().flat_map(|ruleset| &ruleset.items))
     }
+}
+
+/// A case that looks at the elements of sets.
+pub(crate) fn looking(case: &Case) -> Option<Case> {
+    let mut case = case.clone();
+    let step = case
+        .steps
+        .iter_mut()
+        .find(|step| matches!(step.action, Action::Send(_)))?;
+    let Action::Send(send) = &mut step.action else {
+        return None;
+    };
+    send.connection = None;
+    send.expect.also.in_set = vec![("-".to_owned(), "-".to_owned())];
+    let step = step.clone();
+    case.steps = vec![step];
+    Some(case)
+}
+
+/// The elements of a listing, but of sets that rules fill.
+pub(crate) fn sets(listing: &str) -> Sets {
+    let named = listing::sets(listing).into_iter();
+    let lasting = named.filter(|set| !set.dynamic);
+    lasting
+        .map(|set| {
+            // Names of interfaces stand between quotes.
+            let elements = set.elements.iter().map(|element| element.replace('"', ""));
+            let elements = elements.zip(set.values.iter().cloned());
+            (set.key(), elements.collect())
+        })
+        .collect()
 }

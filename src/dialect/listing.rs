@@ -376,6 +376,10 @@ pub struct SetListing {
     named: Named,
     /// Its elements, without what is said of each (time-outs, counters, comments, what it maps to).
     pub elements: Vec<String>,
+    /// What each of them maps to; empty in a set.
+    pub values: Vec<String>,
+    /// Whether rules fill it.
+    pub dynamic: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -401,10 +405,15 @@ impl Counter {
 }
 
 impl SetListing {
-    /// Its bare name.
+    /// Family, table and name.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.named.name
+    pub fn key(&self) -> (String, String, String) {
+        let Named {
+            family,
+            table,
+            name,
+        } = self.named.clone();
+        (family, table, name)
     }
 
     /// Whether it is called so: `NAME` or `FAMILY TABLE NAME`.
@@ -473,7 +482,7 @@ pub fn counters(listing: &str) -> Vec<Counter> {
 /// The named sets and maps of a listing.
 #[must_use]
 pub fn sets(listing: &str) -> Vec<SetListing> {
-    let elements = |lines: &str| {
+    let parts = |lines: &str| -> Vec<String> {
         let inside = lines
             .split_once("elements = {")
             .and_then(|(_, rest)| rest.rsplit_once('}'));
@@ -484,15 +493,28 @@ pub fn sets(listing: &str) -> Vec<SetListing> {
                 quoted ^= c == '"';
                 c == ',' && !quoted
             });
-        parts
-            .map(element)
-            .filter(|element| !element.is_empty())
-            .collect()
+        parts.map(str::to_owned).collect()
     };
     let sets = blocks(listing, &["set", "map"]).into_iter();
-    sets.map(|(named, lines)| SetListing {
-        named,
-        elements: elements(&lines),
+    sets.map(|(named, lines)| {
+        let flags = lines.lines().filter(|line| line.starts_with("flags "));
+        let dynamic = flags.into_iter().any(|line| line.contains("dynamic"));
+        let (elements, values) = parts(&lines)
+            .iter()
+            .map(|part| {
+                let value = part
+                    .rsplit_once(" : ")
+                    .map_or("", |(_, value)| value.trim());
+                (element(part), value.to_owned())
+            })
+            .filter(|(element, _)| !element.is_empty())
+            .unzip();
+        SetListing {
+            named,
+            elements,
+            values,
+            dynamic,
+        }
     })
     .collect()
 }

@@ -5,6 +5,7 @@
 mod common;
 
 mod counts;
+mod elements;
 mod formats;
 mod suggest;
 

@@ -8,7 +8,7 @@ use std::{
 
 use quick_xml::escape::escape;
 
-use super::{State, left_out, place, searched, what};
+use super::{State, further, left_out, place, what};
 use crate::coverage::{Coverage, Hits, Item, Measured, Totals};
 
 /// Both for bright and for dark screens. Colours are never the only sign: a mark stands beside them.
@@ -56,7 +56,7 @@ pub(super) fn write(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> 
             }
             writeln!(out, "</ul>")?;
         }
-        for (head, lines) in searched(ruleset) {
+        for (head, lines) in further(ruleset) {
             let lines = escape(lines.join("\n"));
             writeln!(out, "<h3>{}</h3>\n<pre>{lines}</pre>", escape(head))?;
         }

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::place;
 use crate::{
-    coverage::{Apart, Coverage, Hits, Item, Measured, Searched, Shadow, Suggested, Totals},
+    coverage::{
+        Apart, Coverage, Elements, Hits, Item, Measured, Searched, Shadow, Suggested, Totals,
+    },
     verdict::Origin,
 };
 
@@ -78,9 +80,29 @@ struct Rule<'a> {
     evaluated: u64,
     matched: u64,
     decided: u64,
+    /// The sets and maps that it looks up; a named one stands at the first rule.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<Set<'a>>,
     /// What became of the search for a test.
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<Search<'a>>,
+}
+
+/// The elements of a set or map: how many packets met each. Where `unclear` packets met one of which it is
+/// not known which, more may have been met.
+#[derive(Serialize)]
+struct Set<'a> {
+    name: Option<&'a str>,
+    elements: Vec<Element<'a>>,
+    unclear: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Element<'a> {
+    element: &'a str,
+    met: u64,
 }
 
 #[derive(Serialize)]
@@ -164,6 +186,12 @@ fn ruleset(ruleset: &Measured) -> Ruleset<'_> {
             .enumerate()
             .map(|(index, (item, hits))| Rule {
                 closed: ruleset.closed.contains(&index),
+                sets: ruleset
+                    .elements
+                    .iter()
+                    .filter(|elements| elements.item == index)
+                    .map(set)
+                    .collect(),
                 search: ruleset
                     .searched
                     .get(&index)
@@ -171,6 +199,18 @@ fn ruleset(ruleset: &Measured) -> Ruleset<'_> {
                 ..rule(item, *hits)
             })
             .collect(),
+    }
+}
+
+fn set(elements: &Elements) -> Set<'_> {
+    let met = elements.met.iter();
+    Set {
+        name: elements.name.as_deref(),
+        elements: met
+            .map(|(element, met)| Element { element, met: *met })
+            .collect(),
+        unclear: elements.unclear,
+        why: elements.why.as_deref(),
     }
 }
 
@@ -216,6 +256,7 @@ fn rule(item: &Item, hits: Hits) -> Rule<'_> {
         evaluated: hits.evaluated,
         matched: hits.matched,
         decided: hits.decided,
+        sets: Vec::new(),
         search: None,
     }
 }

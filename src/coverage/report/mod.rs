@@ -221,8 +221,9 @@ pub(super) fn left_out(ruleset: &Measured) -> Vec<String> {
     groups.chain(closed).collect()
 }
 
-/// What the search for tests found, for people: heads, and lines below each.
-pub(super) fn searched(ruleset: &Measured) -> Vec<(String, Vec<String>)> {
+/// What else there is to tell of a candidate, for people, each with a head: the elements that nothing met, and
+/// what the search for tests found.
+pub(super) fn further(ruleset: &Measured) -> Vec<(String, Vec<String>)> {
     let mut tests: Vec<(&Suggested, Vec<String>)> = Vec::new();
     let (mut dead, mut unmatched, mut not_tried) = (Vec::new(), Vec::new(), Vec::new());
     for (index, searched) in &ruleset.searched {
@@ -265,6 +266,13 @@ pub(super) fn searched(ruleset: &Measured) -> Vec<(String, Vec<String>)> {
         lines.extend(covers.into_iter().map(|told| format!("# {told}")));
         lines.extend(test.test.lines().map(str::to_owned));
     }
+    let elements = (
+        format!(
+            "elements of sets and maps in {}",
+            ruleset.candidate.display()
+        ),
+        unmet(ruleset),
+    );
     let suggested = by_scenario.into_iter().map(|(scenario, lines)| {
         let scenario = scenario.display();
         (
@@ -278,8 +286,51 @@ pub(super) fn searched(ruleset: &Measured) -> Vec<(String, Vec<String>)> {
         (format!("no matching packet found in {main}"), unmatched),
         (format!("not tried in {main}"), not_tried),
     ];
-    suggested
+    std::iter::once(elements)
+        .chain(suggested)
         .chain(others)
         .filter(|(_, lines)| !lines.is_empty())
         .collect()
+}
+
+/// Most elements of a set, and most places of one reason, that are shown.
+const MOST: usize = 10;
+
+/// The elements that nothing met in rules that matched, for people; and where that is not known, why.
+fn unmet(ruleset: &Measured) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut unknown: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for elements in &ruleset.elements {
+        let (item, hits) = &ruleset.items[elements.item];
+        // Of a rule that matched nothing it is clear already.
+        if hits.matched == 0 {
+            continue;
+        }
+        match elements.unmet() {
+            Some(unmet) if unmet.is_empty() => {}
+            Some(unmet) => {
+                let of = elements.name.as_ref().map(|name| format!("@{name}"));
+                let of = of.unwrap_or_else(|| what(item));
+                lines.push(format!("{}  {of}", place(item)));
+                lines.push(format!("  never met: {}", some(&unmet)));
+            }
+            None => {
+                let why = elements.why.as_deref().unwrap_or_default();
+                unknown.entry(why).or_default().push(place(item));
+            }
+        }
+    }
+    for (why, places) in unknown {
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
+        lines.push(format!("not known, because {why}: {}", some(&places)));
+    }
+    lines
+}
+
+fn some(all: &[&str]) -> String {
+    let shown = all[..all.len().min(MOST)].join(", ");
+    match all.len().checked_sub(MOST) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
 }

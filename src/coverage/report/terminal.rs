@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{State, left_out, place, searched, what};
+use super::{State, further, left_out, place, what};
 use crate::{
     coverage::{Coverage, Hits, Item, Measured, Totals},
     report::clean,
@@ -23,7 +23,7 @@ pub(super) fn write(coverage: &Coverage, out: &mut dyn Write, color: bool) -> io
     for ruleset in &coverage.rulesets {
         page.untested(ruleset)?;
         page.left_out(ruleset)?;
-        for (head, lines) in searched(ruleset) {
+        for (head, lines) in further(ruleset) {
             let head = format!("\n{head}");
             writeln!(page.out, "{}", page.paint(STRONG, &clean(&head)))?;
             for line in lines {

@@ -8,7 +8,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::hints::{Condition, Field};
-use crate::scenario::{Action, ExpectedVerdict, Family, Host, Party, Scenario, Send};
+use crate::scenario::{ExpectedVerdict, Family, Host, Party, Scenario, Send};
 
 /// Most values of a condition that are tried, and most packets for a rule.
 const MOST_VALUES: usize = 3;
@@ -664,9 +664,4 @@ impl Attempt {
             }
         }
     }
-}
-
-/// Whether a step of the scenario is a packet.
-pub(super) fn is_sent(action: &Action) -> bool {
-    matches!(action, Action::Send(_))
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::coverage::words::words;
+
 /// A property of a packet that rules ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Field {
@@ -32,8 +34,8 @@ pub(super) struct Condition {
     pub(super) values: Vec<Vec<String>>,
 }
 
-/// The elements of named sets and maps, by name.
-pub(super) type Sets = BTreeMap<String, Vec<String>>;
+/// The elements of named sets and maps, by name: each with what a map leads it to.
+pub(super) type Sets = BTreeMap<String, Vec<(String, String)>>;
 
 impl Condition {
     fn one(field: Field, value: &str) -> Self {
@@ -101,7 +103,7 @@ const NFT: [(&[&str], Field, Also); 38] = {
 /// What a rule asks for, in the words of nft; `to` is the chain that it is to lead to, if it is met on the
 /// way to another rule.
 pub(super) fn nft(text: &str, to: Option<&str>, sets: &Sets) -> Vec<Condition> {
-    let tokens = tokens(text);
+    let tokens = words(text);
     let mut left = tokens.as_slice();
     let mut found = Vec::new();
     while !left.is_empty() {
@@ -130,40 +132,6 @@ pub(super) fn nft(text: &str, to: Option<&str>, sets: &Sets) -> Vec<Condition> {
         }
     }
     found
-}
-
-/// The words of a text; braces and commas are words, and so is what is between quotes.
-fn tokens(text: &str) -> Vec<String> {
-    let mut tokens = Vec::new();
-    let mut word = String::new();
-    let mut quoted = false;
-    for c in text.chars() {
-        match c {
-            '"' => {
-                if quoted {
-                    tokens.push(std::mem::take(&mut word));
-                }
-                quoted = !quoted;
-            }
-            _ if quoted => word.push(c),
-            '{' | '}' | ',' | '(' | ')' | '|' => {
-                if !word.is_empty() {
-                    tokens.push(std::mem::take(&mut word));
-                }
-                tokens.push(c.to_string());
-            }
-            c if c.is_whitespace() => {
-                if !word.is_empty() {
-                    tokens.push(std::mem::take(&mut word));
-                }
-            }
-            c => word.push(c),
-        }
-    }
-    if !word.is_empty() {
-        tokens.push(word);
-    }
-    tokens
 }
 
 type Found<'t> = Option<(Vec<Condition>, &'t [String])>;
@@ -270,7 +238,11 @@ fn values<'t>(tokens: &'t [String], to: Option<&str>, sets: &Sets) -> (Vec<Strin
         return (elements.collect(), behind.get(1..).unwrap_or_default());
     }
     if let Some(name) = first.strip_prefix('@') {
-        return (sets.get(name).cloned().unwrap_or_default(), rest);
+        let elements = sets.get(name).map_or(&[][..], Vec::as_slice);
+        let meant = elements
+            .iter()
+            .filter(|(_, verdict)| to.is_none_or(|to| verdict.rsplit(' ').next() == Some(to)));
+        return (meant.map(|(element, _)| element.clone()).collect(), rest);
     }
     let mut list = vec![first.clone()];
     let mut left = rest;
@@ -293,7 +265,7 @@ fn values<'t>(tokens: &'t [String], to: Option<&str>, sets: &Sets) -> (Vec<Strin
 
 /// What a rule asks for, in the words of iptables.
 pub(super) fn iptables(text: &str, sets: &Sets) -> Vec<Condition> {
-    let words: Vec<String> = tokens(&text.replace(',', "\u{1}"))
+    let words: Vec<String> = words(&text.replace(',', "\u{1}"))
         .into_iter()
         .map(|word| word.replace('\u{1}', ","))
         .collect();
@@ -339,7 +311,7 @@ pub(super) fn iptables(text: &str, sets: &Sets) -> Vec<Condition> {
                     _ => Field::Destination,
                 });
                 let elements = sets.get(name).map_or(&[][..], Vec::as_slice);
-                let elements = elements.iter().map(|element| vec![element.clone()]);
+                let elements = elements.iter().map(|(element, _)| vec![element.clone()]);
                 found.push(Condition {
                     fields: fields.take(1).collect(),
                     negated,
@@ -434,7 +406,10 @@ mod tests {
     #[case("fib daddr type local tcp dport 5 drop", "[Protocol] tcp; [Dport] 5")]
     #[case("ct mark 5 accept", "")]
     fn a_rule_of_nft_tells_what_it_asks_for(#[case] rule: &str, #[case] expected: &str) {
-        let sets = Sets::from([("office".to_owned(), vec!["192.0.2.1".to_owned()])]);
+        let sets = Sets::from([(
+            "office".to_owned(),
+            vec![("192.0.2.1".to_owned(), String::new())],
+        )]);
         assert_eq!(told(&nft(rule, None, &sets)), expected, "{rule}");
     }
 

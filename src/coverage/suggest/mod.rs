@@ -9,15 +9,14 @@ mod hints;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::{
-    attempt::{Attempt, attempts, is_sent},
+    attempt::{Attempt, attempts},
     hints::{Condition, Sets},
 };
 use super::{Coverage, Covering, Item, Measured, Met, Searched, Shadow, Suggested, matching};
 use crate::{
-    dialect::listing,
     event::{CaseRecord, ScenarioRecord},
     runner::{self, Options, Selected},
-    scenario::{self, Action, Case, Family},
+    scenario::{self, Family},
     verdict::{Chain, Decider, Origin, Outcome, RejectAnswer, Verdict},
 };
 
@@ -120,7 +119,10 @@ struct Proposal {
 impl Search<'_> {
     /// Looks for all that are left in the labs of one scenario.
     async fn scenario(&mut self, ruleset: &Measured, selected: &Selected) {
-        let sets = self.sets(ruleset, selected).await;
+        let named = ruleset.sets.iter();
+        let sets: Sets = named
+            .map(|((_, _, name), elements)| (name.clone(), elements.clone()))
+            .collect();
         let mut tests: Vec<Attempt> = Vec::new();
         let mut numbers: BTreeMap<Attempt, usize> = BTreeMap::new();
         let mut meant: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -184,7 +186,7 @@ impl Search<'_> {
             };
             let tried = numbers.iter().flat_map(of).filter(of_family);
             let tried: Vec<&Tried<'_>> = tried.collect();
-            if let Some(found) = in_vain(ruleset, index, &tried) {
+            if let Some(found) = in_vain(ruleset, index, &tried, &sets) {
                 self.found.insert(index, found);
             }
         }
@@ -236,32 +238,11 @@ impl Search<'_> {
         texts: &[String],
     ) -> Option<(ScenarioRecord, Vec<usize>)> {
         let scenario = &selected.scenario;
-        let (other, of_case) = scenario::with_tests(&scenario.file, &scenario.id, texts)?;
+        let (mut other, of_case) = scenario::with_tests(&scenario.file, &scenario.id, texts)?;
+        // The candidate may be another one than the file's.
+        other.firewall = scenario.firewall.clone();
         let record = runner::run_scenario(&Selected::all(other), self.options).await;
         record.error.is_none().then_some((record, of_case))
-    }
-
-    /// The elements of the named sets, if a rule asks for any: from a listing after a packet.
-    async fn sets(&self, ruleset: &Measured, selected: &Selected) -> Sets {
-        let asks = |(item, _): &(Item, super::Hits)| item.text.contains('@');
-        if !ruleset.items.iter().any(asks) {
-            return Sets::new();
-        }
-        let mut scenario = (*selected.scenario).clone();
-        let Some(case) = scenario.cases.first().and_then(looking) else {
-            return Sets::new();
-        };
-        scenario.cases = vec![case];
-        let record = runner::run_scenario(&Selected::all(scenario), self.options).await;
-        let listing = record
-            .coverage
-            .iter()
-            .find_map(|measured| measured.listing.as_deref());
-        let sets = listing::sets(listing.unwrap_or_default());
-        let named = sets
-            .into_iter()
-            .map(|set| (set.name().to_owned(), set.elements));
-        named.filter(|(_, elements)| !elements.is_empty()).collect()
     }
 
     fn attempts(
@@ -273,7 +254,7 @@ impl Search<'_> {
     ) -> Vec<Attempt> {
         let (item, _) = &ruleset.items[index];
         let mut found = Vec::new();
-        for way in ways(ruleset, &item.chain) {
+        for way in ways(ruleset, &item.chain, sets) {
             let Some(base) = ruleset.bases.get(&way.base) else {
                 continue;
             };
@@ -321,7 +302,12 @@ fn outcome(cases: &[Tried<'_>], index: usize) -> Option<(bool, Option<Family>, V
 }
 
 /// What is said of a rule that none of the packets matched which were meant for it.
-fn in_vain(ruleset: &Measured, index: usize, tried: &[&Tried<'_>]) -> Option<Searched> {
+fn in_vain(
+    ruleset: &Measured,
+    index: usize,
+    tried: &[&Tried<'_>],
+    sets: &Sets,
+) -> Option<Searched> {
     let packets = tried.len();
     if packets == 0 {
         let why = "no packet between the hosts of the scenario can be meant for it";
@@ -331,7 +317,7 @@ fn in_vain(ruleset: &Measured, index: usize, tried: &[&Tried<'_>]) -> Option<Sea
         return Some(Searched::Unmatched { packets });
     }
     let (item, _) = &ruleset.items[index];
-    let bases: Vec<Chain> = ways(ruleset, &item.chain)
+    let bases: Vec<Chain> = ways(ruleset, &item.chain, sets)
         .into_iter()
         .map(|way| way.base)
         .collect();
@@ -343,7 +329,7 @@ fn in_vain(ruleset: &Measured, index: usize, tried: &[&Tried<'_>]) -> Option<Sea
         // The error that came back for the packet had a way of its own, behind it.
         let of_base = known(&tried.met.ended).into_iter().find(|end| {
             let (end, _) = &ruleset.items[*end];
-            let mut ways = ways(ruleset, &end.chain).into_iter();
+            let mut ways = ways(ruleset, &end.chain, sets).into_iter();
             ways.any(|way| bases.contains(&way.base))
         });
         let by_kernel = tried
@@ -383,7 +369,7 @@ struct Way {
     rules: Vec<(usize, String)>,
 }
 
-fn ways(ruleset: &Measured, chain: &Chain) -> Vec<Way> {
+fn ways(ruleset: &Measured, chain: &Chain, sets: &Sets) -> Vec<Way> {
     let mut found = Vec::new();
     let mut open = vec![(chain.clone(), Vec::new())];
     while let Some((chain, rules)) = open.pop() {
@@ -401,7 +387,7 @@ fn ways(ruleset: &Measured, chain: &Chain) -> Vec<Way> {
             item.chain.family == chain.family
                 && item.chain.table == chain.table
                 && item.chain != chain
-                && leads_to(&item.text, &chain.name)
+                && leads_to(&item.text, &chain.name, sets)
         });
         let callers: Vec<_> = callers.collect();
         for (index, (item, _)) in callers.into_iter().rev() {
@@ -413,14 +399,27 @@ fn ways(ruleset: &Measured, chain: &Chain) -> Vec<Way> {
     found
 }
 
-fn leads_to(rule: &str, chain: &str) -> bool {
-    let words: Vec<&str> = rule
-        .split([' ', ',', '}', '"'])
-        .filter(|word| !word.is_empty())
-        .collect();
-    words
-        .windows(2)
-        .any(|pair| matches!(pair[0], "jump" | "goto" | "-j" | "-g") && pair[1] == chain)
+fn leads_to(rule: &str, chain: &str, sets: &Sets) -> bool {
+    let split = |text: &str| -> Vec<String> {
+        let words = text
+            .split([' ', ',', '}', '"'])
+            .filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let leads = |words: &[String]| {
+        words.windows(2).any(|pair| {
+            matches!(pair[0].as_str(), "jump" | "goto" | "-j" | "-g") && pair[1] == chain
+        })
+    };
+    let words = split(rule);
+    let by_map = words.windows(2).any(|pair| {
+        let map = pair[1].strip_prefix('@').filter(|_| pair[0] == "vmap");
+        let elements = map.and_then(|map| sets.get(map)).into_iter().flatten();
+        elements
+            .into_iter()
+            .any(|(_, verdict)| leads(&split(verdict)))
+    });
+    leads(&words) || by_map
 }
 
 /// What a rule asks for. What nft cannot show of a rule of iptables, its line can.
@@ -436,20 +435,6 @@ fn asked(item: &Item, to: Option<&str>, sets: &Sets) -> Vec<Condition> {
     } else {
         hints::nft(&item.text, to, sets)
     }
-}
-
-/// A case that looks at the elements of sets.
-fn looking(case: &Case) -> Option<Case> {
-    let mut case = case.clone();
-    let step = case.steps.iter_mut().find(|step| is_sent(&step.action))?;
-    let Action::Send(send) = &mut step.action else {
-        return None;
-    };
-    send.connection = None;
-    send.expect.also.in_set = vec![("-".to_owned(), "-".to_owned())];
-    let step = step.clone();
-    case.steps = vec![step];
-    Some(case)
 }
 
 /// Names for tests that no other test has.
