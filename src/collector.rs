@@ -19,9 +19,10 @@ use crate::{
     memory::{Memory, Written},
     pace::Pace,
     plan::{self, Part, Place, Planned},
-    runner::{lab_error, load_failed},
+    runner::{Walks, lab_error, load_failed},
     scenario::{Action, Case, Over, Party, Scenario, Send, Sweep, ranges_text},
-    verdict::{Chain, Inconclusive, Judgement},
+    verdict::{Chain, Inconclusive, Judgement, Outcome},
+    walk::{Around, Walk},
 };
 
 /// Collects the records of one agent.
@@ -36,6 +37,9 @@ pub(crate) struct Collector<'a> {
     whose: &'a str,
     /// Whether all records are kept.
     keep: bool,
+    /// Of which packets the ways are kept, and how many are.
+    walks: Walks,
+    kept_walks: usize,
     sitting: Option<Sitting>,
     loaded: Option<Loaded>,
     found: BTreeMap<(usize, usize), Found>,
@@ -84,11 +88,15 @@ pub(crate) struct FoundSweep {
     /// Whether the rules changed meanwhile.
     void: bool,
 }
+/// The most ways of packets that are kept of a scenario, unless all are asked for: a scenario may have a
+/// hundred thousand cases, and all of them may fail.
+const MAX_WALKS: usize = 1000;
 
 /// What was found of a step.
 struct Found {
     packet: String,
     packets: Vec<Judged>,
+    walk: Option<Box<Walk>>,
     duration_us: u64,
 }
 
@@ -110,6 +118,8 @@ impl<'a> Collector<'a> {
             prepared,
             whose,
             keep,
+            walks: Walks::default(),
+            kept_walks: 0,
             sitting: None,
             loaded: None,
             found: BTreeMap::new(),
@@ -143,6 +153,11 @@ impl<'a> Collector<'a> {
             let position = |case: usize| counts(case).then(|| position(case));
             gathered.measured(&self.prepared, &self.scenario.id, sets, position)
         })
+    }
+
+    /// The same, with the ways of these packets.
+    pub(crate) fn with_walks(self, walks: Walks) -> Self {
+        Self { walks, ..self }
     }
 
     /// The cases, by position, whose verdicts may depend on what earlier cases left in the memory of a
@@ -202,6 +217,7 @@ impl<'a> Collector<'a> {
             {
                 record.packet.clone_from(&found.packet);
                 record.judgement = judge::together(send, &found.packets);
+                record.walk.clone_from(&found.walk);
                 record.duration_us = found.duration_us;
             }
             if let (Action::Sweep(sweep), Some(found)) =
@@ -422,8 +438,23 @@ impl<'a> Collector<'a> {
         let found = self.found.entry((case, step)).or_insert_with(|| Found {
             packet: describe::probe(self.scenario, &sent),
             packets: Vec::new(),
+            walk: None,
             duration_us: 0,
         });
+        let passed = judged.judgement.outcome == Outcome::Pass;
+        let wanted = match self.walks {
+            Walks::Unpassed => !passed && self.kept_walks < MAX_WALKS,
+            Walks::First(count) => case < count,
+        };
+        if wanted && found.walk.is_none() {
+            self.kept_walks += 1;
+            let around = Around {
+                lab: &self.planned.plan.lab,
+                ruleset,
+                listing: &sitting.listing.listing,
+            };
+            found.walk = Some(Box::new(Walk::of(&sent, &evidence, around)));
+        }
         found.packets.push(judged);
         found.duration_us += evidence.duration_us;
         if let Some(after) = &evidence.listing {
@@ -481,6 +512,7 @@ impl<'a> Collector<'a> {
                     reloaded.passed
                 ),
                 packets: vec![judge::meanwhile(meanwhile, probe, reloaded, lab)],
+                walk: None,
                 duration_us: reloaded.duration_us,
             },
         );
@@ -503,6 +535,7 @@ impl<'a> Collector<'a> {
                 swept.void = true;
             }
             if let Some(found) = self.found.get_mut(&place) {
+                found.walk = None;
                 for packet in &mut found.packets {
                     packet.judgement = judge::inconclusive(Inconclusive::RulesetChanged);
                 }
@@ -524,6 +557,7 @@ pub(crate) fn unreached(case: &Case, why: &Judgement) -> Vec<StepRecord> {
                 packet: String::new(),
                 repeated: sent(&step.action).is_some_and(|send| send.repeat.is_some()),
                 judgement: why.clone(),
+                walk: None,
                 duration_us: 0,
                 sweep: None,
             })

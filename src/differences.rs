@@ -346,6 +346,7 @@ mod tests {
                     packet: String::new(),
                     repeated: case.sends().any(|send| send.repeat.is_some()),
                     judgement,
+                    walk: None,
                     duration_us: 1,
                 }],
             };

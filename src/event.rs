@@ -9,6 +9,7 @@ use crate::{
     scenario::{Case, Cell, Family, Location, Over, Scenario},
     shard::Part,
     verdict::{Decider, Judgement, Outcome, Verdict},
+    walk::Walk,
 };
 
 /// Something that happened. Scenarios finish in the order in which they were selected.
@@ -140,6 +141,8 @@ pub struct StepRecord {
     pub repeated: bool,
     /// The judgement.
     pub judgement: Judgement,
+    /// The way of the packet, where it is kept; see [`crate::runner::Options::walks`].
+    pub walk: Option<Box<Walk>>,
     /// From sending to the last look, in microseconds, of all its packets together.
     pub duration_us: u64,
     /// Of a step that sweeps: what became of every number.

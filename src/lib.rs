@@ -9,6 +9,7 @@ pub mod differences;
 pub mod doctor;
 pub mod event;
 pub mod exit;
+pub mod explain;
 pub mod filter;
 pub mod judge;
 pub mod launch;
@@ -22,5 +23,6 @@ pub mod runner;
 pub mod scenario;
 pub mod shard;
 pub mod verdict;
+pub mod walk;
 
 pub use libtest::harness_main;

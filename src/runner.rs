@@ -57,6 +57,16 @@ impl Selected {
     }
 }
 
+/// Of which packets the ways are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Walks {
+    /// Of those that did not pass.
+    #[default]
+    Unpassed,
+    /// Of those of this many cases at the start, and of no others.
+    First(usize),
+}
+
 /// How to run.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -75,6 +85,8 @@ pub struct Options {
     pub part: Option<Part>,
     /// Find out which rules the packets meet: [`ScenarioRecord::coverage`].
     pub coverage: Covering,
+    /// Of which packets the ways are kept.
+    pub walks: Walks,
     /// Where the labs stand.
     pub launchers: Arc<Launchers>,
 }
@@ -226,7 +238,8 @@ pub async fn run_prepared(
     };
     let planned = plan(&cases, false);
     let mut collector = Collector::new(scenario, &cases, &planned, candidates.clone(), whose, keep)
-        .covering(options.coverage);
+        .covering(options.coverage)
+        .with_walks(options.walks);
     let mut result = drill(scenario, options, &planned, &mut collector).await;
     if let Some(folder) = &options.record {
         let written = write_recording(folder, &scenario.id, &planned.plan, &collector.records);
@@ -242,8 +255,13 @@ pub async fn run_prepared(
     };
     let alone: Vec<&Case> = spoilt.iter().map(|position| cases[*position]).collect();
     let planned_alone = plan(&alone, true);
+    let walks_alone = match options.walks {
+        Walks::Unpassed => Walks::Unpassed,
+        Walks::First(count) => Walks::First(spoilt.partition_point(|position| *position < count)),
+    };
     let mut again = Collector::new(scenario, &alone, &planned_alone, candidates, whose, false)
-        .covering(options.coverage);
+        .covering(options.coverage)
+        .with_walks(walks_alone);
     if !alone.is_empty() {
         result = drill(scenario, options, &planned_alone, &mut again).await;
     }

@@ -121,6 +121,19 @@ pub struct SourceLine {
     pub implied: bool,
     /// The files and lines by whose `include` the file was read, the innermost first.
     pub included_from: Vec<(PathBuf, usize)>,
+    /// What a program made of the line before it was loaded, if one did and it is known.
+    pub through: Option<Generated>,
+}
+
+/// A line that a program wrote on behalf of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Generated {
+    /// The file that it wrote, or what it is.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// The line itself.
+    pub text: String,
 }
 
 /// A chain of the loaded ruleset.

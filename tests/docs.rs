@@ -398,6 +398,7 @@ fn the_options_of_the_guide_are_those_of_the_program() {
     let mut seen = 0;
     for command in [
         "test",
+        "explain",
         "check",
         "doctor",
         "shell",
@@ -482,11 +483,18 @@ fn the_keys_of_the_json_report_are_those_of_the_guide() {
          meta l4proto tcp masquerade to :2000-2010; }; }'\n",
     );
     project.shell("chmod +x noisy.sh; echo nonsense > broken.nft");
+    project.write(
+        "way.nft",
+        "table inet t {\n chain i {\n  type filter hook input priority 0; policy drop\n  \
+         meta mark set 5 log prefix \"way \" counter\n  tcp dport { 22, 80, 443 } jump j\n }\n \
+         chain j {\n  counter\n }\n}\n",
+    );
     for more in [
         vec![],
         vec!["--candidate", "script:noisy.sh"],
         vec!["--candidate", "broken.nft"],
         vec!["--shard", "1/1"],
+        vec!["--candidate", "way.nft"],
         vec!["--candidate", "open.nft"],
         vec!["--candidate", "open=open.nft"],
         vec!["--candidate", "docs"],
@@ -496,6 +504,26 @@ fn the_keys_of_the_json_report_are_those_of_the_guide() {
             keys(&report, &mut known);
         }
     }
+    // Those of an answer stand in a chapter of their own, beside these.
+    let chapter = markdown::prose(&read("docs/guide/explain.md"));
+    let words_there: BTreeSet<&str> = quoted(&chapter).into_iter().collect();
+    let mut told_there = BTreeSet::new();
+    for packet in [
+        "internet -> firewall tcp/22",
+        "internet -> firewall tcp/443",
+    ] {
+        let output =
+            project.firedrill(&["explain", "scenarios/web.yaml", packet, "--report", "json"]);
+        keys(
+            &serde_json::from_slice(&output.stdout).unwrap(),
+            &mut told_there,
+        );
+    }
+    let missing: Vec<_> = told_there
+        .iter()
+        .filter(|key| !words.contains(key.as_str()) && !words_there.contains(key.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "the guide does not explain {missing:?}");
     assert!(
         known.contains("kernel") && known.contains("arrival"),
         "{known:?}"

@@ -10,66 +10,23 @@
     reason = "a test that cannot read its recording has failed"
 )]
 
-use std::{fs, path::Path};
+mod recorded;
 
 use firedrill::{
-    dialect::listing::Ruleset,
     judge::{self, Setting},
-    scenario::{self, Case, Scenario},
     verdict::{Inconclusive, Judgement, Outcome, Verdict},
 };
-use firedrill_harness::protocol::{
-    Control, Evidence, Loaded, Plan, Probe, Record, RouteAnswer, Step, Task,
-};
+use firedrill_harness::protocol::{Control, Evidence, Loaded, RouteAnswer};
 use proptest::prelude::*;
+use recorded::Recording;
 use rstest::rstest;
 
-struct Recording {
-    scenario: Scenario,
-    plan: Plan,
-    loaded: Loaded,
-    ruleset: Ruleset,
-    evidence: Vec<Evidence>,
+trait Judge {
+    fn judge(&self, number: usize, evidence: &Evidence, loaded: &Loaded) -> Judgement;
+    fn with(&self, change: impl Fn(&mut Evidence)) -> Vec<(String, Judgement)>;
 }
 
-impl Recording {
-    fn read() -> Self {
-        let folder = Path::new("tests/recorded");
-        let file = folder.join("verdicts.yaml");
-        let text = fs::read_to_string(&file).unwrap();
-        let scenario = scenario::parse(&text, &file, "verdicts").unwrap().remove(0);
-        let recording = fs::read_to_string(folder.join("verdicts.jsonl")).unwrap();
-        let mut lines = recording.lines();
-        let plan = serde_json::from_str(lines.next().unwrap()).unwrap();
-        let (mut loaded, mut ruleset, mut evidence) = (None, None, Vec::new());
-        for line in lines {
-            match serde_json::from_str(line).unwrap() {
-                Record::Loaded(record) => loaded = Some(record),
-                Record::Ruleset(listing) => ruleset = Some(Ruleset::parse(&listing)),
-                Record::Evidence(record) => evidence.push(*record),
-                Record::Lab { .. } | Record::Sealed { .. } | Record::Done { .. } => {}
-                other => panic!("{other:?}"),
-            }
-        }
-        Self {
-            scenario,
-            plan,
-            loaded: loaded.unwrap(),
-            ruleset: ruleset.unwrap(),
-            evidence,
-        }
-    }
-
-    fn probe(&self, number: usize) -> &Probe {
-        let Task::Drill(conversations) = &self.plan.task else {
-            panic!("the recording of a shell");
-        };
-        match conversations[number].steps.as_slice() {
-            [Step::Probe(probe)] => probe,
-            other => panic!("{other:?}"),
-        }
-    }
-
+impl Judge for Recording {
     fn judge(&self, number: usize, evidence: &Evidence, loaded: &Loaded) -> Judgement {
         let setting = Setting {
             lab: &self.plan.lab,
@@ -79,10 +36,6 @@ impl Recording {
         };
         let sent = self.case(number).sends().next().unwrap();
         judge::judge(&self.scenario, sent, self.probe(number), evidence, setting).judgement
-    }
-
-    fn case(&self, number: usize) -> &Case {
-        &self.scenario.cases[number]
     }
 
     /// What the judge says of each case when its evidence is changed.

@@ -182,6 +182,12 @@ impl Lab {
     }
 }
 
+/// Which of a lab's interfaces the kernel of the firewall knows by this index.
+#[must_use]
+pub fn interface_at(index: u32) -> Option<usize> {
+    usize::try_from(index.checked_sub(FIRST_INDEX)?).ok()
+}
+
 /// The links that are devices of their own, with their positions.
 pub(crate) fn devices(links: &[Link]) -> impl Iterator<Item = (usize, &Link)> {
     let numbered = links.iter().enumerate();

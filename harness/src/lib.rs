@@ -39,4 +39,5 @@ mod transaction;
 mod users;
 mod xtables;
 pub use command::is_installed;
+pub use lab::interface_at;
 pub use nftnetlink::{STATE_CHAIN, TRACE_TABLE};

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod doctor;
+mod explain;
 #[cfg(feature = "docker")]
 mod images;
 mod report;
@@ -55,6 +56,8 @@ enum Color {
 enum Command {
     /// Run scenarios and compare every verdict with what they expect.
     Test(TestArguments),
+    /// Say what happens to a packet, and which rule in which line decides.
+    Explain(explain::ExplainArguments),
     /// Validate scenarios without running them.
     Check(Paths),
     /// Say what this machine can run, what is missing, and what to do about it.
@@ -127,6 +130,9 @@ struct TestArguments {
     /// dead.
     #[arg(long)]
     coverage_suggest: bool,
+    /// Show the way of every packet that did not pass through hooks, chains and rules.
+    #[arg(long, short)]
+    verbose: bool,
     /// Keep the evidence of each scenario in this folder, to look at or to report a bug with.
     #[arg(long, value_name = "FOLDER")]
     record: Option<PathBuf>,
@@ -197,6 +203,7 @@ pub fn main() -> Exit {
     let color = use_color(cli.color, &io::stdout());
     match cli.command {
         Command::Test(arguments) => test::test(&arguments, color, cli.color),
+        Command::Explain(arguments) => explain::explain(&arguments, color, cli.color),
         Command::Check(paths) => check(&paths.paths, cli.color),
         Command::Doctor(place) => doctor::doctor(&place, color),
         Command::Shell(arguments) => shell::shell(&arguments, cli.color),

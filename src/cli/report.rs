@@ -46,7 +46,7 @@ fn merge(arguments: &MergeArguments, color: bool) -> Exit {
             return Exit::BadInput;
         }
     };
-    let reporters = test::reporters(&arguments.reports, color, &merged.versions);
+    let reporters = test::reporters(&arguments.reports, color, false, &merged.versions);
     let mut reporters = match reporters {
         Ok(reporters) => reporters,
         Err(exit) => return exit,

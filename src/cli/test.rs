@@ -9,7 +9,7 @@ use crate::{
     exit::Exit,
     filter::Filter,
     report::{Format, Progress, Reporter, Versions, Wanted},
-    runner::{self, Options, Selected},
+    runner::{self, Options, Selected, Walks},
     scenario,
     shard::Part,
 };
@@ -77,7 +77,8 @@ fn run(
     color: bool,
 ) -> Exit {
     let versions = versions(&arguments.reports);
-    let mut reporters = match reporters(&arguments.reports, color, &versions) {
+    let verbose = arguments.verbose;
+    let mut reporters = match reporters(&arguments.reports, color, verbose, &versions) {
         Ok(reporters) => reporters,
         Err(exit) => return exit,
     };
@@ -100,6 +101,7 @@ fn run(
             Some(_) => Covering::Totals,
             None => Covering::Off,
         },
+        walks: Walks::Unpassed,
         launchers: Arc::clone(&launchers),
     };
     let runtime = match runtime() {
@@ -168,6 +170,7 @@ fn versions(wanted: &[Wanted]) -> Versions {
 pub(super) fn reporters(
     wanted: &[Wanted],
     color: bool,
+    verbose: bool,
     versions: &Versions,
 ) -> Result<Vec<Box<dyn Reporter>>, Exit> {
     let terminal = [Wanted {
@@ -190,7 +193,7 @@ pub(super) fn reporters(
         .chain(usual)
         .map(|wanted| {
             wanted
-                .open(Box::new(io::stdout()), color, versions)
+                .open(Box::new(io::stdout()), color, verbose, versions)
                 .map_err(|error| {
                     complain(&format!(
                         "error: could not open the report {wanted}: {error}"

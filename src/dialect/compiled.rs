@@ -68,8 +68,13 @@ pub(super) fn origins(
                 found = silent(prepared, &family, ruleset);
             }
             for (key, mut table) in found {
-                let places = table.rules.values_mut().chain(table.policies.values_mut());
-                for place in places {
+                for (handle, place) in &mut table.rules {
+                    if let Ok(compiled) = place.clone() {
+                        *place = user.place(&lines, compiled, doubt);
+                        table.through.insert(*handle, files.generated(compiled));
+                    }
+                }
+                for place in table.policies.values_mut() {
                     if let Ok(compiled) = place.clone() {
                         *place = user.place(&lines, compiled, doubt);
                     }

@@ -189,6 +189,13 @@ impl Config {
         self.values.get(slot).map_or(&[], Vec::as_slice)
     }
 
+    /// The slots that have a value.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        self.values
+            .iter()
+            .map(|(slot, values)| (*slot, values.as_slice()))
+    }
+
     /// What the user would call it: the first path that is given.
     #[must_use]
     pub fn main(&self) -> PathBuf {

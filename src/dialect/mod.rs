@@ -22,6 +22,7 @@ pub mod ufw;
 pub(crate) mod xtables;
 
 use std::{
+    borrow::Cow,
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -248,6 +249,23 @@ impl Loadable {
             hash: hex(&hash.finalize()),
             layers,
         }
+    }
+
+    /// The same, listed with the elements of its sets.
+    #[must_use]
+    pub fn with_elements(mut self) -> Self {
+        self.spec.list = nftables::list_elements_command();
+        self
+    }
+
+    /// The texts that make it up, as they are written.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.layers.iter().flat_map(|layer| {
+            let files = layer.files.iter();
+            let files = files.map(|staged| String::from_utf8_lossy(&staged.file.content.0));
+            let words = layer.config.words().map(|(_, word)| Cow::Borrowed(word));
+            files.chain(words)
+        })
     }
 
     /// Reads the listings of the loaded ruleset, and finds out which layer brought which rule and where

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{listing::Ruleset, xtables::LEGACY};
-use crate::verdict::{Chain, Origin, SourceLine};
+use crate::verdict::{Chain, Generated, Origin, SourceLine};
 
 /// The longest piece of a source line that is shown, in characters.
 const MAX_SHOWN: usize = 160;
@@ -41,6 +41,8 @@ pub(super) struct Table {
     pub(super) rules: BTreeMap<u64, Found>,
     /// By the name of the chain.
     pub(super) policies: BTreeMap<String, Found>,
+    /// What a program wrote on behalf of the places of the rules, by handle.
+    pub(super) through: BTreeMap<u64, Generated>,
 }
 
 /// A place, or why none is known.
@@ -106,7 +108,12 @@ impl Origins {
     /// Where a rule was written; `None` if nobody has looked.
     #[must_use]
     pub fn rule(&self, chain: &Chain, handle: u64) -> Option<Origin> {
-        self.look_up(chain, |table| table.rules.get(&handle))
+        let mut origin = self.look_up(chain, |table| table.rules.get(&handle));
+        if let Some(Origin::Known(line)) = &mut origin {
+            let table = self.tables.get(&table_key(chain));
+            line.through = table.and_then(|table| table.through.get(&handle).cloned());
+        }
+        origin
     }
 
     /// Where the policy of a base chain was written, or what implies it; `None` if nobody has looked.
@@ -210,6 +217,17 @@ impl Files {
             text: shown(&text[start..end], place.at - start),
             implied: place.implied,
             included_from,
+            through: None,
+        }
+    }
+
+    /// A line that a program wrote.
+    pub(super) fn generated(&self, place: Place) -> Generated {
+        let line = self.line(place);
+        Generated {
+            file: line.file.display().to_string(),
+            line: line.line,
+            text: line.text,
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Reporter, Versions};
+use super::{Reporter, Versions, walk::JsonWalk};
 use crate::{
     event::{
         CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, StepRecord,
@@ -138,6 +138,9 @@ struct JsonStep<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     arrival: Option<JsonArrival<'a>>,
     packet: &'a str,
+    /// The way of the packet, if it did not pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    walk: Option<JsonWalk<'a>>,
     /// Of a sweep: what became of every number.
     #[serde(skip_serializing_if = "Option::is_none")]
     sweep: Option<JsonSweep<'a>>,
@@ -179,7 +182,7 @@ fn is_zero(number: &usize) -> bool {
 /// The deciding rule; a policy has no handle. Where it was written is known (`file`, `line`, `source`) or
 /// `uncertain`, with the reason.
 #[derive(Serialize)]
-struct JsonRule<'a> {
+pub(super) struct JsonRule<'a> {
     family: &'a str,
     table: &'a str,
     chain: &'a str,
@@ -205,10 +208,20 @@ struct JsonLine<'a> {
     implied: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     included_from: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    through: Option<JsonGenerated<'a>>,
+}
+
+/// What a program made of a line.
+#[derive(Serialize)]
+struct JsonGenerated<'a> {
+    file: &'a str,
+    line: usize,
+    source: &'a str,
 }
 
 #[derive(Serialize)]
-struct JsonArrival<'a> {
+pub(super) struct JsonArrival<'a> {
     interface: Option<&'a str>,
     source: std::net::IpAddr,
     destination: std::net::IpAddr,
@@ -409,6 +422,11 @@ fn rule<'a>(
                 .iter()
                 .map(|(file, line)| format!("{}:{line}", file.display()))
                 .collect(),
+            through: line.through.as_ref().map(|through| JsonGenerated {
+                file: &through.file,
+                line: through.line,
+                source: &through.text,
+            }),
         }),
         uncertain,
         layer: None,
@@ -435,7 +453,11 @@ fn difference<'a>(candidates: &'a [String], different: &'a Difference) -> JsonDi
             .map(|(candidate, side)| JsonSide {
                 candidate,
                 told: &side.told,
-                step: step(&side.step),
+                // Its way stands with its scenario.
+                step: JsonStep {
+                    walk: None,
+                    ..step(&side.step)
+                },
             })
             .collect(),
     }
@@ -502,35 +524,31 @@ fn case<'a>(record: &'a CaseRecord, matrices: &[&Arc<Matrix>]) -> JsonCase<'a> {
 }
 
 /// Who decided: a rule or a policy, or the kernel.
-fn decided(decider: Option<&Decider>) -> (Option<JsonRule<'_>>, Option<KernelReason>) {
+pub(super) fn decided(decider: Option<&Decider>) -> (Option<JsonRule<'_>>, Option<KernelReason>) {
     match decider {
-        Some(Decider::Rule(Rule {
-            chain,
-            handle,
-            text,
-            origin,
-            layer,
-        })) => {
-            let text = text.as_deref();
-            let rule = rule(chain, Some(*handle), text, origin.as_ref());
-            let layer = layer.as_deref();
-            (Some(JsonRule { layer, ..rule }), None)
-        }
-        Some(Decider::Policy(Policy {
-            chain,
-            origin,
-            layer,
-        })) => {
-            let rule = rule(chain, None, Some("policy"), origin.as_ref());
-            let layer = layer.as_deref();
-            (Some(JsonRule { layer, ..rule }), None)
-        }
+        Some(Decider::Rule(rule)) => (Some(of_rule(rule)), None),
+        Some(Decider::Policy(policy)) => (Some(of_policy(policy)), None),
         Some(Decider::Kernel(reason)) => (None, Some(*reason)),
         Some(Decider::NoChain) | None => (None, None),
     }
 }
 
-fn arrived(verdict: &Verdict) -> Option<JsonArrival<'_>> {
+pub(super) fn of_rule(found: &Rule) -> JsonRule<'_> {
+    let (text, origin) = (found.text.as_deref(), found.origin.as_ref());
+    JsonRule {
+        layer: found.layer.as_deref(),
+        ..rule(&found.chain, Some(found.handle), text, origin)
+    }
+}
+
+pub(super) fn of_policy(policy: &Policy) -> JsonRule<'_> {
+    JsonRule {
+        layer: policy.layer.as_deref(),
+        ..rule(&policy.chain, None, Some("policy"), policy.origin.as_ref())
+    }
+}
+
+pub(super) fn arrived(verdict: &Verdict) -> Option<JsonArrival<'_>> {
     match verdict {
         Verdict::Accept(Arrival {
             interface,
@@ -557,7 +575,7 @@ fn arrived(verdict: &Verdict) -> Option<JsonArrival<'_>> {
     }
 }
 
-fn verdict_text(verdict: &Verdict) -> String {
+pub(super) fn verdict_text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Inconclusive(_) => verdict.word().to_owned(),
         Verdict::Accept(_) | Verdict::Drop | Verdict::Reject(_) => verdict.to_string(),
@@ -600,6 +618,7 @@ fn step(record: &StepRecord) -> JsonStep<'_> {
         no_chain,
         arrival: arrived(&judgement.verdict),
         packet: &record.packet,
+        walk: record.walk.as_deref().map(JsonWalk::of),
         sweep: record.sweep.as_ref().map(|sweep| JsonSweep {
             over: sweep.over.word(),
             labs: sweep.labs,

@@ -1,5 +1,6 @@
 //! Reporters turn events into something to read. They decide nothing.
 
+pub mod explain;
 mod json;
 mod junit;
 mod matrix;
@@ -7,6 +8,7 @@ pub mod merge;
 mod progress;
 mod read;
 mod terminal;
+pub mod walk;
 
 use std::{
     fmt,
@@ -103,7 +105,8 @@ impl fmt::Display for Wanted {
 }
 
 impl Wanted {
-    /// Opens the report; `standard` is where it goes without a file, with `color` or without.
+    /// Opens the report; `standard` is where it goes without a file, with `color` or without. If `verbose`,
+    /// people are shown the ways of the packets that did not pass.
     ///
     /// # Errors
     ///
@@ -112,6 +115,7 @@ impl Wanted {
         &self,
         standard: Box<dyn Write>,
         color: bool,
+        verbose: bool,
         versions: &Versions,
     ) -> io::Result<Box<dyn Reporter>> {
         let (out, color): (Box<dyn Write>, bool) = match &self.file {
@@ -124,7 +128,7 @@ impl Wanted {
             None => (standard, color),
         };
         Ok(match self.format {
-            Format::Terminal => Box::new(Terminal::new(out, color)),
+            Format::Terminal => Box::new(Terminal::new(out, color).verbose(verbose)),
             Format::Json => Box::new(Json::new(out, versions.clone())),
             Format::JUnit => Box::new(JUnit::new(out)),
         })

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Versions, json::VERSION};
+use super::{Versions, json::VERSION, walk};
 use crate::{
     event::{
         CandidateRecord, CaseHead, CaseRecord, Comparison, Difference, ScenarioError, ScenarioHead,
@@ -17,8 +17,8 @@ use crate::{
     scenario::{Cell, Family, Location, Matrix, Over, RejectKind},
     shard::Part,
     verdict::{
-        Arrival, Chain, Decider, Inconclusive, Judgement, KernelReason, Origin, Outcome, Policy,
-        RejectAnswer, Rule, SourceLine, Verdict,
+        Arrival, Chain, Decider, Generated, Inconclusive, Judgement, KernelReason, Origin, Outcome,
+        Policy, RejectAnswer, Rule, SourceLine, Verdict,
     },
 };
 
@@ -147,6 +147,7 @@ struct Step {
     no_chain: bool,
     arrival: Option<Arrived>,
     packet: String,
+    walk: Option<walk::WalkOf>,
     sweep: Option<SweepOf>,
 }
 
@@ -174,7 +175,7 @@ struct GroupOf {
 }
 
 #[derive(Deserialize)]
-struct RuleOf {
+pub(super) struct RuleOf {
     family: String,
     table: String,
     chain: String,
@@ -188,8 +189,16 @@ struct RuleOf {
     implied: bool,
     #[serde(default)]
     included_from: Vec<String>,
+    through: Option<ThroughOf>,
     uncertain: Option<String>,
     layer: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ThroughOf {
+    file: String,
+    line: usize,
+    source: String,
 }
 
 #[derive(Deserialize)]
@@ -364,6 +373,10 @@ fn cell(place: &Place, matrices: &[Arc<Matrix>]) -> Option<Cell> {
 fn step(text: String, step: Step, duration_us: u64) -> Option<StepRecord> {
     let verdict = verdict(&step.verdict, step.arrival, step.reason.as_deref())?;
     let decider = who(step.rule, step.kernel, step.no_chain)?;
+    let walk = match step.walk {
+        Some(walk) => Some(Box::new(walk.read()?)),
+        None => None,
+    };
     let sweep = match step.sweep {
         Some(swept) => Some(Box::new(sweep(swept)?)),
         None => None,
@@ -381,6 +394,7 @@ fn step(text: String, step: Step, duration_us: u64) -> Option<StepRecord> {
             outcome: step.outcome,
             reason: step.reason,
         },
+        walk,
         duration_us,
         sweep,
     })
@@ -457,7 +471,7 @@ fn answer(text: &str) -> Option<RejectAnswer> {
     })
 }
 
-fn decider(rule: RuleOf) -> Option<Decider> {
+pub(super) fn decider(rule: RuleOf) -> Option<Decider> {
     let chain = Chain {
         family: rule.family,
         table: rule.table,
@@ -476,6 +490,11 @@ fn decider(rule: RuleOf) -> Option<Decider> {
                 text: rule.source?,
                 implied: rule.implied,
                 included_from: included_from.collect::<Option<_>>()?,
+                through: rule.through.map(|through| Generated {
+                    file: through.file,
+                    line: through.line,
+                    text: through.source,
+                }),
             }))
         }
         (None, Some(why)) => Some(Origin::Unknown(why)),

@@ -8,7 +8,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Reporter, matrix::Table};
+use super::{Reporter, matrix::Table, walk::lines};
 use crate::{
     event::{
         CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, Summary,
@@ -17,12 +17,15 @@ use crate::{
     scenario::{Cell, Matrix, ranges_text},
     shard::Part,
     verdict::{Decider, Outcome, Verdict},
+    walk::Walk,
 };
 
 /// Writes lines to a terminal or a log.
 pub struct Terminal<W> {
     out: W,
     color: bool,
+    /// Whether the ways of packets are shown.
+    verbose: bool,
     /// Width of the longest scenario name so far, so that the columns stand below each other.
     width: usize,
     part: Option<Part>,
@@ -44,9 +47,16 @@ impl<W: Write> Terminal<W> {
         Self {
             out,
             color,
+            verbose: false,
             width: 24,
             part: None,
         }
+    }
+
+    /// The same, with the ways of the packets that did not pass if `verbose`.
+    #[must_use]
+    pub fn verbose(self, verbose: bool) -> Self {
+        Self { verbose, ..self }
     }
 
     /// What was written to.
@@ -229,7 +239,24 @@ impl<W: Write> Terminal<W> {
         if step.packet.is_empty() {
             return Ok(());
         }
-        self.fact("packet", &step.packet)
+        self.fact("packet", &step.packet)?;
+        match step.walk.as_deref().filter(|_| self.verbose) {
+            Some(walk) => self.walk(walk),
+            None => Ok(()),
+        }
+    }
+
+    fn walk(&mut self, walk: &Walk) -> io::Result<()> {
+        for line in lines(&walk.passages, None) {
+            writeln!(self.out, "    {}", clean(&line))?;
+        }
+        if !walk.error.is_empty() {
+            writeln!(self.out, "  the error that was sent because of it")?;
+        }
+        for line in lines(&walk.error, None) {
+            writeln!(self.out, "    {}", clean(&line))?;
+        }
+        Ok(())
     }
 
     /// What of a sweep is not as it should be, group by group.

@@ -6,6 +6,7 @@ use insta::assert_snapshot;
 
 use super::{JUnit, Json, Reporter, Terminal, Versions, merge};
 use crate::{
+    dialect::listing::Base,
     differences,
     event::{
         CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, StepRecord, Summary,
@@ -15,6 +16,7 @@ use crate::{
         Arrival, Chain, Decider, Inconclusive, Judgement, KernelReason, Origin, Outcome, Policy,
         RejectAnswer, Rule, SourceLine, Verdict,
     },
+    walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
 };
 
 const SCENARIO: &str = "\
@@ -63,6 +65,7 @@ fn line(number: usize, text: &str) -> Origin {
         text: text.into(),
         implied: false,
         included_from: Vec::new(),
+        through: None,
     })
 }
 
@@ -151,6 +154,81 @@ fn judgements() -> Vec<Judgement> {
     ]
 }
 
+/// A way with something of every kind.
+fn walk() -> Box<Walk> {
+    let Decider::Rule(jump) = rule(
+        9,
+        "tcp dport @web jump web",
+        line(9, "tcp dport @web jump web"),
+    ) else {
+        unreachable!();
+    };
+    let stop = |depth, met, did| Stop {
+        depth,
+        met,
+        did,
+        lookups: Vec::new(),
+        beside: Vec::new(),
+    };
+    let headers = Headers {
+        source: "198.51.100.7".parse().unwrap(),
+        destination: "192.0.2.10".parse().unwrap(),
+        ports: Some((32_768, 443)),
+        ttl: 64,
+        dscp: 0,
+    };
+    let web = Chain {
+        name: "web".into(),
+        ..chain()
+    };
+    let policy = Policy {
+        chain: chain(),
+        origin: None,
+        layer: None,
+    };
+    let passage = Passage {
+        chain: chain(),
+        base: Some(Base {
+            kind: "filter".into(),
+            hook: "input".into(),
+            priority: Some(0),
+            policy: "drop".into(),
+        }),
+        layer: Some("candidate".into()),
+        headers: Some(headers),
+        stops: vec![
+            Stop {
+                lookups: vec![Lookup {
+                    key: "tcp dport".into(),
+                    value: Some("443".into()),
+                    set: "@web".into(),
+                    absent: false,
+                    element: Some("400-500".into()),
+                }],
+                beside: vec![
+                    Beside::Counted(Some("web".into())),
+                    Beside::Logged("web ".into()),
+                    Beside::Marked(5),
+                ],
+                ..stop(0, Met::Rule(jump), Did::Jump("web".into()))
+            },
+            stop(1, Met::End(web), Did::Continue),
+            stop(0, Met::Policy(policy), Did::Drop),
+        ],
+    };
+    let error = Passage {
+        base: None,
+        layer: None,
+        headers: None,
+        stops: Vec::new(),
+        ..passage.clone()
+    };
+    Box::new(Walk {
+        passages: vec![passage],
+        error: vec![error],
+    })
+}
+
 fn record(error: Option<ScenarioError>) -> ScenarioRecord {
     let scenario = scenario();
     let cases = scenario
@@ -166,7 +244,8 @@ fn record(error: Option<ScenarioError>) -> ScenarioRecord {
                 expected: case.sends().next().unwrap().expect.to_string(),
                 packet: format!("a packet to {}", case.sends().next().unwrap().destination),
                 repeated: false,
-                judgement,
+                judgement: judgement.clone(),
+                walk: (judgement.outcome == Outcome::Fail).then(walk),
                 duration_us: 100,
             }],
         })
@@ -291,6 +370,13 @@ fn written_of(
     }
     let bytes = out.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_terminal_shows_the_ways_of_what_did_not_pass_if_it_shall() {
+    assert_snapshot!(written(|out| Box::new(
+        Terminal::new(out, false).verbose(true)
+    )));
 }
 
 #[test]
@@ -500,6 +586,7 @@ fn matrix() -> ScenarioRecord {
                 packet: "a packet".to_owned(),
                 repeated: false,
                 judgement,
+                walk: None,
                 duration_us: 100,
             }],
             case: (&*case).into(),

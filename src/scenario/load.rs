@@ -94,6 +94,7 @@ pub fn parse(text: &str, file: &Path, id: &str) -> Result<Vec<Scenario>, Problem
         id,
         file: number,
         incomplete: merged.incomplete,
+        strangers: Vec::new(),
     };
     let mut drafts = merged.problems;
     match read::scenario(&sources, &merged.root, &about) {
@@ -140,6 +141,7 @@ pub(crate) fn with_tests(
             id,
             file: own,
             incomplete: merged.incomplete,
+            strangers: Vec::new(),
         };
         let test_at = |at: usize| starts.partition_point(|start| *start <= at).checked_sub(1);
         match read::scenario(&sources, &merged.root, &about) {

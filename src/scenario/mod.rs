@@ -7,8 +7,10 @@
 //! 2. `yaml` turns a text into a `tree` whose nodes know their place in a `source`;
 //! 3. `include` merges shared parts into the tree;
 //! 4. `read` checks the tree against `shape` and `words` and builds the model;
-//! 5. [`Problems`] shows what is wrong, [`json_schema`] tells editors what is right.
+//! 5. `ask` reads a question in the same words;
+//! 6. [`Problems`] shows what is wrong, [`json_schema`] tells editors what is right.
 
+mod ask;
 mod candidates;
 mod capture;
 mod files;
@@ -30,6 +32,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{Question, ask, ask_about};
 pub use candidates::{group, replace};
 pub(crate) use load::with_tests;
 pub use load::{load, parse};
@@ -37,5 +40,6 @@ pub(crate) use model::net_text;
 pub use model::*;
 pub use problem::{Problem, Problems};
 pub use schema::json_schema;
+pub(crate) use services::port as service_port;
 pub use sweep::{Over, Sweep, ranges_text};
 pub use words::{icmp_name, tcp_flags_text};

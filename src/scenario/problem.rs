@@ -245,6 +245,17 @@ impl Draft {
         self
     }
 
+    /// Gives another help in place of one of these.
+    pub(super) fn replace_help(&mut self, these: &[&str], other: &str) {
+        if self
+            .help
+            .as_deref()
+            .is_some_and(|help| these.contains(&help))
+        {
+            self.help = Some(other.to_owned());
+        }
+    }
+
     pub(super) fn finish(self, sources: &Sources) -> Problem {
         // Nothing in particular can be shown of a whole file.
         let whole_file = self.at.start == 0 && self.at.end == 0;

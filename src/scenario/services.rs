@@ -119,7 +119,7 @@ pub(super) fn named(name: &str) -> Vec<(&'static str, u16)> {
 
 /// The port of a name with this transport protocol. SCTP and UDP-Lite borrow those of TCP and UDP, as their
 /// registries do.
-pub(super) fn port(protocol: &str, name: &str) -> Option<u16> {
+pub(crate) fn port(protocol: &str, name: &str) -> Option<u16> {
     let name = name.to_ascii_lowercase();
     let like = match protocol {
         "udplite" => "udp",

@@ -272,6 +272,48 @@ add rule inet t in tcp dport <0> accept
         Some(("main.nft", 3)),
     ),
     source(
+        "generated-sets",
+        &[
+            (
+                "main.nft",
+                r#"
+table inet t {
+	set blocked { type inet_service; flags interval; }
+	map ways {
+		type inet_service : verdict
+		include "./generated/ways.nft"
+	}
+	chain sub {
+		tcp dport <0> drop
+	}
+	chain in {
+		type filter hook input priority 0; policy drop;
+		tcp dport @blocked tcp dport <0> drop
+		tcp dport vmap @ways
+		tcp dport <0> accept
+	}
+}
+include "./generated/[a-c]*.nft"
+add rule inet t in tcp dport <0> drop
+"#,
+            ),
+            (
+                "generated/ways.nft",
+                "elements = {\n\t1 : drop,\n\t20001 : jump sub,\n\t3 : accept,\n}\n",
+            ),
+            (
+                "generated/a.nft",
+                "add element inet t blocked { 20000-20010, 30000 }\nadd element inet t blocked {\n\t40000,\n\t40002,\n}\n",
+            ),
+            (
+                "generated/b.nft",
+                "define MANY = {\n\t50000,\n\t50001,\n}\nadd set inet t many { type inet_service; elements = $MANY }\n\
+                 add rule inet t in tcp dport <0> accept\n",
+            ),
+        ],
+        Some(("main.nft", 11)),
+    ),
+    source(
         "include-in-a-table",
         &[
             (

@@ -186,6 +186,11 @@ pub(super) fn list_command() -> Command {
     nft(&["-s", "-t", "-a", "list", "ruleset"])
 }
 
+/// Lists the ruleset with the elements of its sets.
+pub(super) fn list_elements_command() -> Command {
+    nft(&["-s", "-a", "list", "ruleset"])
+}
+
 /// Lists the ruleset with its counters and the elements of its sets.
 pub(super) fn list_state_command() -> Command {
     nft(&["-n", "list", "ruleset"])

@@ -370,7 +370,16 @@ fn found_in(
             };
             for handle in &info.order {
                 let place: Found = match &places {
-                    Ok(places) => known(places[handle]),
+                    Ok(places) => {
+                        let place = places[handle];
+                        let written = elsewhere.contains_key(&(place.include, place.line));
+                        // The frame is no file.
+                        let generated = files.generated(place);
+                        if written && generated.file != FRAME {
+                            of_table.through.insert(*handle, generated);
+                        }
+                        known(place)
+                    }
                     Err(why) => Err(why.as_str().into()),
                 };
                 of_table.rules.insert(*handle, place);

@@ -176,6 +176,9 @@ impl Reader<'_> {
         if word.text == "firewall" {
             return Some(End::Firewall(None));
         }
+        if let Some((_, end)) = self.known_ends.iter().find(|(name, _)| name == word.text) {
+            return Some(*end);
+        }
         if let Some((firewall, interface)) = word.split_once("@")
             && firewall.text == "firewall"
         {

@@ -109,6 +109,15 @@ impl FirewallDraft {
         self.prefixes().find(|(_, net, _)| net.contains(&ip))
     }
 
+    /// The interface through which the most particular route to this address leads.
+    pub(super) fn routed(&self, ip: IpAddr) -> Option<usize> {
+        let routes = self.routes.iter();
+        let leading = routes.filter(|route| route.destination.contains(&ip));
+        leading
+            .max_by_key(|route| route.destination.prefix_len())
+            .map(|route| route.interface)
+    }
+
     fn prefixes(&self) -> impl Iterator<Item = (usize, IpNet, Span)> {
         self.interfaces
             .iter()

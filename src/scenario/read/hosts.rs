@@ -41,6 +41,27 @@ pub(super) struct HostDraft {
 }
 
 impl HostDraft {
+    /// A host of this address only.
+    pub(super) fn at(name: &str, address: IpAddr, behind: usize) -> Self {
+        let nowhere = Span {
+            file: 0,
+            start: 0,
+            end: 0,
+        };
+        let mut host = Self {
+            name: name.to_owned(),
+            behind: Some(behind),
+            ipv4: None,
+            ipv6: None,
+            sound: true,
+        };
+        match address {
+            IpAddr::V4(address) => host.ipv4 = Some((address, nowhere)),
+            IpAddr::V6(address) => host.ipv6 = Some((address, nowhere)),
+        }
+        host
+    }
+
     pub(super) fn families(&self) -> Vec<Family> {
         let mut families = Vec::new();
         families.extend(self.ipv4.map(|_| Family::Ipv4));

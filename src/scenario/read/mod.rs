@@ -17,15 +17,18 @@ mod routes;
 mod sandbox;
 mod service;
 mod steps;
+mod strangers;
 mod sweep;
 mod tests;
 
 use std::path::PathBuf;
 
+use ends::End;
 use fields::Value;
 #[cfg(test)]
 pub(in crate::scenario) use fields::asked;
 pub(in crate::scenario) use service::portless;
+pub(super) use strangers::Stranger;
 
 use super::{
     Scenario,
@@ -43,7 +46,12 @@ pub(super) struct About<'a> {
     pub(super) file: usize,
     /// A part could not be included: what is missing may have been in it.
     pub(super) incomplete: bool,
+    /// Ends of its tests that are addresses; only in questions.
+    pub(super) strangers: Vec<Stranger>,
 }
+
+/// What is said of a test that cannot be read.
+pub(super) const TEST_FORMS: &[&str] = &[tests::SHORT_FORM, steps::FORM];
 
 /// Reads a merged document.
 pub(super) fn scenario(
@@ -56,6 +64,7 @@ pub(super) fn scenario(
         problems: Vec::new(),
         incomplete: about.incomplete,
         quotes: 0,
+        known_ends: Vec::new(),
     };
     match reader.scenario(root, about) {
         Some(scenario) if reader.problems.is_empty() => Ok(scenario),
@@ -69,6 +78,8 @@ struct Reader<'s> {
     incomplete: bool,
     /// How deep in packets that quote each other.
     quotes: usize,
+    /// Ends of tests that are neither hosts nor `firewall`.
+    known_ends: Vec<(String, End)>,
 }
 
 impl Reader<'_> {
@@ -98,7 +109,8 @@ impl Reader<'_> {
         let hosts = fields
             .get("hosts")
             .map(|value| self.hosts(value, &firewall));
-        let hosts = hosts.unwrap_or_default();
+        let mut hosts = hosts.unwrap_or_default();
+        self.strangers(&about.strangers, &firewall, &mut hosts);
         let cases = match fields.get("tests") {
             Some(value) => self.tests(value, about.id, &firewall, &hosts),
             None => Vec::new(),

@@ -24,7 +24,7 @@ use super::{
 
 const REPLY: &str = "reply";
 const ARROW: &str = "->";
-const FORM: &str = "a step reads `FROM -> TO SERVICE: OUTCOME` or `reply: OUTCOME`, for example `client -> server tcp/443 syn: accept` and then `reply syn-ack: accept`";
+pub(super) const FORM: &str = "a step reads `FROM -> TO SERVICE: OUTCOME` or `reply: OUTCOME`, for example `client -> server tcp/443 syn: accept` and then `reply syn-ack: accept`";
 
 /// Most steps of one conversation.
 const MAX_STEPS: usize = 1000;

@@ -19,7 +19,7 @@ use super::{
 };
 
 const ARROW: &str = "->";
-const SHORT_FORM: &str = "a test reads `FROM -> TO SERVICE: OUTCOME`, for example `internet -> firewall tcp/443: accept`";
+pub(super) const SHORT_FORM: &str = "a test reads `FROM -> TO SERVICE: OUTCOME`, for example `internet -> firewall tcp/443: accept`";
 
 /// A test that could be read, in either form.
 #[derive(Debug)]
