@@ -338,7 +338,7 @@ fn the_limits_of_this_version_are_its_limits() {
             seen += 1;
         }
     }
-    assert!(seen > 3, "only {seen} limits were found");
+    assert!(seen >= 3, "only {seen} limits were found");
 }
 
 #[test]
