@@ -470,7 +470,8 @@ fn the_keys_of_the_json_report_are_those_of_the_guide() {
         "include: _lab.yaml\nfirewall: { nftables: rulesets/web.nft, forwarding: false }\n\
          hosts: { db: { behind: eth1, address: 10.0.0.5 } }\n\
          tests:\n  - internet -> db tcp/1: drop\n  - steps: [internet -> db tcp/2: drop, internet -> db tcp/3: drop]\n  \
-         - { from: [internet], to: db, service: tcp/4, expect: drop }\n",
+         - { from: [internet], to: db, service: tcp/4, expect: drop }\n  \
+         - { from: internet, to: firewall, only-open: { tcp: 22, udp: any, among: 22-30 } }\n",
     );
     let example = read("docs/example/scenarios/web.yaml");
     let (lab, _) = example.split_once("\ntests:").unwrap();
