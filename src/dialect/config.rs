@@ -238,10 +238,10 @@ impl Replacement {
         self.name.as_deref()
     }
 
-    /// What was written, without name and dialect.
+    /// All that was written, if that may be the name of a candidate of the scenario.
     #[must_use]
-    pub fn value(&self) -> &str {
-        &self.value
+    pub fn bare(&self) -> Option<&str> {
+        (self.name.is_none() && self.dialect.is_none()).then_some(&self.value)
     }
 
     /// What stands in the place of these configurations, in their dialect unless it names one.

@@ -157,7 +157,8 @@ fn replace_in(
         .collect();
     let mut list = own.clone();
     if let Some(replacement) = unnamed.first() {
-        let meant = |(name, _): &&(Option<&str>, Config)| *name == Some(replacement.value());
+        let meant =
+            |(name, _): &&(Option<&str>, Config)| name.is_some() && *name == replacement.bare();
         list = match own.iter().find(meant) {
             Some(one) => vec![one.clone()],
             None => vec![(None, replacement.among(own.iter().map(|(_, own)| own))?)],

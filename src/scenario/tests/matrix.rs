@@ -69,6 +69,26 @@ fn every_pair_that_meets_the_firewall_has_every_service_in_every_family() {
     );
 }
 
+/// Its loopback interface is open in any ruleset, and says nothing about zones.
+#[test]
+fn the_firewall_has_no_cell_with_itself() {
+    let scenario = good(&matrix(&[
+        "from: [firewall, lan]",
+        "to: [lan, firewall, firewall@eth0]",
+        "service: tcp/80",
+        "family: ipv4",
+        "expect: drop",
+    ]));
+    assert_eq!(
+        told(&scenario),
+        [
+            "firewall -> lan tcp/80 [ipv4]: drop, line 14",
+            "lan -> firewall tcp/80 [ipv4]: drop, line 14",
+            "lan -> firewall@eth0 tcp/80 [ipv4]: drop, line 14",
+        ]
+    );
+}
+
 #[test]
 fn exceptions_name_lists_and_may_say_the_same_twice() {
     let scenario = good(&matrix(&[
