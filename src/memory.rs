@@ -329,15 +329,16 @@ fn memories(text: &str, filled: &BTreeSet<String>, own: &Cell) -> Memories {
             "--match-set" if filled.contains(next) => {
                 memories.reads.push(Read::of(Cell::Named(next.to_owned())));
             }
+            // What nft names only may be any set.
+            "set" if index > 0 && words[index - 1] == "match" => {
+                memories.reads.push(Read::of(Cell::Named(String::new())));
+            }
+            "SET" if index > 0 && words[index - 1] == "target" => {
+                memories.writes.push(Cell::Named(String::new()));
+            }
             word if WORDS.contains(&word) => {
                 memories.reads.push(Read::of(own.clone()));
                 memories.writes_unseen.push(own.clone());
-                // What cannot be named may be any set.
-                if matches!(word, "set" | "SET") && words[index.saturating_sub(1)] != "mark" {
-                    let cell = Cell::Named(String::new());
-                    memories.reads.push(Read::of(cell.clone()));
-                    memories.writes_unseen.push(cell);
-                }
             }
             _ => {}
         }
@@ -482,10 +483,12 @@ fn named(text: &str) -> impl Iterator<Item = &str> {
 
 /// The sets that a rule fills or empties.
 fn filled(text: &str) -> Vec<String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let words: Vec<&str> = words(text).collect();
     let pairs = words.windows(2);
     pairs
         .filter_map(|pair| match pair[0] {
+            // What nft cannot show of iptables it names only: any set.
+            "target" if pair[1] == "SET" => Some(""),
             "add" | "update" | "delete" | "set" => pair[1].strip_prefix('@'),
             // The target SET of iptables-extensions(8).
             "--add-set" | "--del-set" => Some(pair[1]),
@@ -504,7 +507,8 @@ fn remembers(text: &str, filled: &BTreeSet<String>) -> Option<usize> {
             // `ct count`, not `counter`; `add @set`, not a comment's `add`.
             "count" => previous == "ct",
             // What nft cannot show of iptables it names only.
-            "set" if previous == "match" => true,
+            // To look something up in a set that no rule fills is to remember nothing.
+            "set" if previous == "match" => filled.contains(""),
             "add" | "update" | "delete" | "set" => text.contains(&format!("{word} @")),
             word if previous == "--match-set" => filled.contains(word),
             word if WORDS.contains(&word) => true,
@@ -623,7 +627,8 @@ mod tests {
     #[case("tcp dport 22 accept comment \"no limits\"", false)]
     #[case("meta mark set 0x1 accept", false)]
     #[case("xt match \"hashlimit\" accept", true)]
-    #[case("xt match \"set\" accept", true)]
+    #[case("xt match \"set\" xt target \"SET\"", true)]
+    #[case("xt match \"set\" accept", false)]
     #[case("-m set --match-set blocked src -j DROP", true)]
     #[case("-m set --match-set office src -j ACCEPT", false)]
     #[case("-p tcp -m recent --name ssh --rcheck -j DROP", true)]
@@ -683,6 +688,26 @@ mod tests {
                  logging # handle 5\n\t}}\n\tchain logging {{ # handle 2\n\t\tct state invalid limit rate \
                  3/minute counter return # handle 6\n\t\t{last} # handle 7\n\t}}\n\tchain elsewhere {{ # \
                  handle 3\n\t\taccept # handle 8\n\t}}\n}}\n"
+            ),
+            ..Listing::default()
+        };
+        let memory = Memory::of(&Ruleset::parse(&listing));
+        assert_eq!(memory.rules.len(), remembering, "{memory:?}");
+    }
+
+    /// iptables-nft with ipset, as nft lists it.
+    #[rstest]
+    #[case("counter", 0)]
+    #[case("xt target \"SET\"", 2)]
+    fn sets_of_ipset_are_memory_only_where_a_rule_fills_one(
+        #[case] other: &str,
+        #[case] remembering: usize,
+    ) {
+        let listing = Listing {
+            listing: format!(
+                "table ip filter {{ # handle 1\n\tchain INPUT {{ # handle 1\n\t\ttype filter hook input \
+                 priority filter; policy drop;\n\t\txt match \"set\" counter accept # handle 5\n\t\ttcp \
+                 dport 23 counter {other} # handle 6\n\t}}\n}}\n"
             ),
             ..Listing::default()
         };
