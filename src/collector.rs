@@ -11,7 +11,10 @@ use firedrill_harness::{
 };
 
 use crate::{
-    coverage::{Covering, Measured, Sets, gather::Gathered},
+    coverage::{
+        Covering, Measured, Sets,
+        gather::{Gathered, Whose},
+    },
     describe,
     dialect::{Loadable, listing::Ruleset},
     event::{ScenarioError, StepRecord, SweepRecord},
@@ -82,6 +85,8 @@ pub(crate) struct FoundSweep {
     found: sweep::Found,
     /// What rules that remember make necessary.
     pace: Pace,
+    /// What was made once more in labs of its own: ranges with both their ends.
+    again: Vec<(u16, u16)>,
     /// In how many labs beyond the shared one.
     labs: usize,
     duration_us: u64,
@@ -149,8 +154,16 @@ impl<'a> Collector<'a> {
     pub(crate) fn measured(&self, sets: &Sets, position: impl Fn(usize) -> usize) -> Vec<Measured> {
         let gathered = self.coverage.as_ref();
         gathered.map_or_else(Vec::new, |gathered| {
-            let counts = |case: usize| !self.spoilt.contains(&case);
-            let position = |case: usize| counts(case).then(|| position(case));
+            // What of a sweep was made once more counts as it was made then.
+            let again = |whose: Whose| {
+                let (step, number) = whose.swept?;
+                let mut again = self.swept.get(&(whose.case, step))?.again.iter();
+                again.find(|(first, last)| (first..=last).contains(&&number))
+            };
+            let position = |whose: Whose| {
+                let stands = !self.spoilt.contains(&whose.case) && again(whose).is_none();
+                stands.then(|| position(whose.case))
+            };
             gathered.measured(&self.prepared, &self.scenario.id, sets, position)
         })
     }
@@ -262,6 +275,7 @@ impl<'a> Collector<'a> {
             };
             let pace = std::mem::take(&mut swept.pace);
             swept.found.forget(&pace.again);
+            swept.again.clone_from(&pace.again);
             swept.found.given_up.extend(pace.given_up);
             let part = |ports, traced| Part {
                 place,
@@ -389,9 +403,12 @@ impl<'a> Collector<'a> {
                 let number = sweep.over.number_of(&sent.packet);
                 let told = judge::verdict(planned, &evidence, setting);
                 if let Some(coverage) = &mut self.coverage {
-                    let decided = (&told.0, told.1.as_ref());
                     let lab = &self.planned.plan.lab;
-                    coverage.packet(case, &sent, lab, &evidence, decided);
+                    let whose = Whose {
+                        case,
+                        swept: Some((step, number)),
+                    };
+                    coverage.packet(whose, &sent, lab, &evidence, (&told.0, told.1.as_ref()));
                 }
                 let swept = self.swept.entry((case, step)).or_default();
                 swept.found.traced.insert(number, told);
@@ -430,10 +447,11 @@ impl<'a> Collector<'a> {
             self.spoilt.insert(case);
         }
         if let Some(coverage) = &mut self.coverage {
-            let judgement = &judged.judgement;
-            let decided = (&judgement.verdict, judgement.decider.as_ref());
             let lab = &self.planned.plan.lab;
-            coverage.packet(case, &sent, lab, &evidence, decided);
+            let judgement = &judged.judgement;
+            let told = (&judgement.verdict, judgement.decider.as_ref());
+            let whose = Whose { case, swept: None };
+            coverage.packet(whose, &sent, lab, &evidence, told);
         }
         let found = self.found.entry((case, step)).or_insert_with(|| Found {
             packet: describe::probe(self.scenario, &sent),

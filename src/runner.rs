@@ -15,7 +15,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     collector::{self, Collector},
-    coverage::{self, Covering, Sets},
+    coverage::{self, Covering, Measured, Sets},
     dialect::{self, Loadable, Refusal},
     differences,
     event::{CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, Summary},
@@ -265,13 +265,26 @@ pub async fn run_prepared(
     if !alone.is_empty() {
         result = drill(scenario, options, &planned_alone, &mut again).await;
     }
-    if result.is_ok() {
-        result = sweep_again(scenario, options, prepared, &cases, &mut collector, whose).await;
-    }
     let sets = match collector.asks_for_sets() {
         true => sets(scenario, prepared, options).await,
         false => Sets::new(),
     };
+    let mut of_sweeps = Vec::new();
+    if result.is_ok() {
+        let sweeps = sweep_again(
+            scenario,
+            options,
+            prepared,
+            &cases,
+            &mut collector,
+            whose,
+            &sets,
+        );
+        match sweeps.await {
+            Ok(covered) => of_sweeps = covered,
+            Err(error) => result = Err(error),
+        }
+    }
     let error = result.err();
     let unreached = unreached(error.as_ref());
     let steps = |position: usize| match spoilt.binary_search(&position) {
@@ -296,6 +309,7 @@ pub async fn run_prepared(
         coverage: [
             collector.measured(&sets, |position| position),
             again.measured(&sets, |nth| spoilt[nth]),
+            of_sweeps,
         ]
         .concat(),
         kernel: collector.kernel,
@@ -305,7 +319,7 @@ pub async fn run_prepared(
 }
 
 /// Looks once more at what of the sweeps does not stand yet: first at what rules that remember have to do with,
-/// in labs of their own, then at what is not as it should be, one by one.
+/// in labs of their own, then at what is not as it should be, one by one. Says what of the rules that covered.
 async fn sweep_again(
     scenario: &Scenario,
     options: &Options,
@@ -313,7 +327,9 @@ async fn sweep_again(
     cases: &[&Case],
     collector: &mut Collector<'_>,
     whose: &'static str,
-) -> Result<(), ScenarioError> {
+    sets: &Sets,
+) -> Result<Vec<Measured>, ScenarioError> {
+    let mut covered = Vec::new();
     for confirm in [false, true] {
         let parts = if confirm {
             collector.unconfirmed()
@@ -329,15 +345,17 @@ async fn sweep_again(
             planned.trace_sweeps();
         }
         let candidates = vec![prepared];
-        let mut again = Collector::new(scenario, cases, &planned, candidates, whose, false);
+        let mut again = Collector::new(scenario, cases, &planned, candidates, whose, false)
+            .covering(options.coverage);
         if let Err(error) = drill(scenario, options, &planned, &mut again).await {
             collector.forget_sweeps();
             return Err(error);
         }
+        covered.extend(again.measured(sets, |position| position));
         let found = again.into_sweeps();
         collector.absorb(found);
     }
-    Ok(())
+    Ok(covered)
 }
 
 async fn drill(

@@ -45,10 +45,19 @@ struct Covered {
     found: Vec<Found>,
 }
 
+/// What a packet was sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Whose {
+    /// The position of its case.
+    pub(crate) case: usize,
+    /// Of a sweep, its step and number.
+    pub(crate) swept: Option<(usize, u16)>,
+}
+
 /// What a packet met.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) case: usize,
+    whose: Whose,
     pub(super) walk: Walk,
     pub(super) decided: Option<usize>,
     /// What the rules that matched looked up: item, which of its lookups, value.
@@ -110,7 +119,7 @@ impl Gathered {
     /// A packet was sent, and judged.
     pub(crate) fn packet(
         &mut self,
-        case: usize,
+        whose: Whose,
         probe: &Probe,
         lab: &LabSpec,
         evidence: &Evidence,
@@ -160,7 +169,7 @@ impl Gathered {
         let decider = decider.filter(|_| proven);
         let decided = decider.and_then(|decider| inventory.decider(decider));
         found.push(Found {
-            case,
+            whose,
             walk,
             decided,
             looked,
@@ -176,14 +185,14 @@ impl Gathered {
         }
     }
 
-    /// What was covered. `position` says where a case stands in the record of the scenario; `None` of one that
-    /// does not count.
+    /// What was covered. `position` says where the case of a packet stands in the record of the scenario;
+    /// `None` of one that does not count.
     pub(crate) fn measured(
         &self,
         prepared: &[&Loadable],
         scenario: &str,
         sets: &Sets,
-        position: impl Fn(usize) -> Option<usize>,
+        position: impl Fn(Whose) -> Option<usize>,
     ) -> Vec<Measured> {
         let rulesets = self.rulesets.iter();
         rulesets
@@ -197,7 +206,7 @@ impl Gathered {
                 let mut looked: BTreeMap<(usize, usize), Looked> = BTreeMap::new();
                 let mut cases: BTreeMap<usize, Met> = BTreeMap::new();
                 for found in &covered.found {
-                    let Some(case) = position(found.case) else {
+                    let Some(case) = position(found.whose) else {
                         continue;
                     };
                     packets += 1;

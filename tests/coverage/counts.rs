@@ -182,3 +182,30 @@ fn rules_of_other_layers_are_left_out_and_said_to_be() {
         ended.stdout
     );
 }
+
+/// The batches of a sweep are not traced; its sample is. Every port that a rule names is in it.
+#[test]
+fn of_a_sweep_the_traced_sample_counts() {
+    let rules = "table inet t {\n chain c {\n  type filter hook input priority 0; policy drop;\n  tcp dport 80 accept\n  \
+                 tcp dport 90 limit rate 1/hour burst 1 packets accept\n  udp dport 53 accept\n }\n}\n";
+    let folder = Lab::new(rules)
+        .test(
+            "{ from: client, to: firewall, only-open: { tcp: [80, 90], udp: any, among: 1-200 } }",
+        )
+        .folder();
+    let (ended, document) = covered(&folder, &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = lines(&document);
+    let matched = |line: usize| {
+        let place = format!("candidate.nft:{line}");
+        lines
+            .iter()
+            .find(|(of, ..)| *of == place)
+            .map(|(_, _, matched, _)| *matched)
+    };
+    assert!(matched(3) > Some(0), "{lines:?}");
+    assert!(matched(4) > Some(0), "{lines:?}");
+    // Once in each family, in a fresh lab.
+    assert_eq!(matched(5), Some(2), "{lines:?}");
+    assert_eq!(matched(6), Some(0), "{lines:?}");
+}

@@ -195,7 +195,7 @@ fn the_way_to_a_chain_is_part_of_what_a_rule_asks_for() {
 fn without_a_file_the_suggestions_are_for_the_terminal() {
     let folder: Folder = lab("    tcp dport 80 accept\n    udp dport 53 drop").folder();
     let ended = folder.firedrill(&["test", ".", "--coverage-suggest"]);
-    let expected = "tests to add to ./lab.yaml, each run in a lab\n  # fw.nft:5  `udp dport 53 drop`\n  \
+    let expected = "tests to add to ./lab.yaml, each run in a lab with fw.nft\n  # fw.nft:5  `udp dport 53 drop`\n  \
                     - client -> firewall udp/53: drop\n";
     assert!(ended.stdout.contains(expected), "{}", ended.stdout);
 }

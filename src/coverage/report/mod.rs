@@ -274,11 +274,9 @@ pub(super) fn further(ruleset: &Measured) -> Vec<(String, Vec<String>)> {
         unmet(ruleset),
     );
     let suggested = by_scenario.into_iter().map(|(scenario, lines)| {
-        let scenario = scenario.display();
-        (
-            format!("tests to add to {scenario}, each run in a lab"),
-            lines,
-        )
+        let (scenario, main) = (scenario.display(), ruleset.candidate.display());
+        let head = format!("tests to add to {scenario}, each run in a lab with {main}");
+        (head, lines)
     });
     let main = ruleset.candidate.display();
     let others = [
