@@ -98,6 +98,7 @@ fn run(
         record: arguments.record.clone(),
         part,
         coverage: match coverage {
+            Some(_) if arguments.coverage_suggest => Covering::WithSets,
             Some(_) => Covering::Totals,
             None => Covering::Off,
         },

@@ -280,7 +280,8 @@ impl Elements {
         };
         let Some(elements) = elements else {
             found.unclear = looked.values().sum();
-            found.why = Some("its elements are not listed, or rules fill it".to_owned());
+            found.why =
+                Some("the elements of a named set were not looked at, or rules fill it".to_owned());
             return found;
         };
         found.met = elements.into_iter().map(|element| (element, 0)).collect();

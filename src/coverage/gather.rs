@@ -31,6 +31,8 @@ const EPERM: i32 = 1;
 pub(crate) struct Gathered {
     /// Whether what each case met is told, too.
     each_case: bool,
+    /// Whether the elements of named sets are wanted.
+    with_sets: bool,
     rulesets: Vec<Covered>,
     /// The ruleset that is being probed, and what was found since it was loaded.
     current: Option<(usize, Vec<Found>)>,
@@ -70,6 +72,10 @@ impl Gathered {
         match covering {
             Covering::Off => None,
             Covering::Totals => Some(Self::default()),
+            Covering::WithSets => Some(Self {
+                with_sets: true,
+                ..Self::default()
+            }),
             Covering::EachCase => Some(Self {
                 each_case: true,
                 ..Self::default()
@@ -106,14 +112,14 @@ impl Gathered {
         self.current = Some((index, Vec::new()));
     }
 
-    /// Whether a rule looks something up in a named set that packets have met.
+    /// Whether a rule looks something up in a named set, and somebody wants to know its elements.
     pub(crate) fn asks_for_sets(&self) -> bool {
         let first = self
             .rulesets
             .iter()
             .filter(|covered| covered.candidate == 0);
         let mut lookups = first.flat_map(|covered| covered.inventory.lookups.values().flatten());
-        lookups.any(|lookup| matches!(lookup.table, Table::Named(_)))
+        self.with_sets && lookups.any(|lookup| matches!(lookup.table, Table::Named(_)))
     }
 
     /// A packet was sent, and judged.

@@ -55,6 +55,8 @@ pub enum Covering {
     Off,
     /// All packets together.
     Totals,
+    /// Also the elements of named sets, which takes a lab more.
+    WithSets,
     /// Also what those of each case met: [`Measured::cases`].
     EachCase,
 }

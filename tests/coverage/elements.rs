@@ -61,7 +61,7 @@ fn an_element_was_met_where_that_is_certain_and_is_not_known_elsewhere() {
         .test("{ from: client, to: firewall, service: \"tcp/80,8001,8002\", family: ipv4, expect: accept }")
         .test("{ from: client, to: firewall, service: \"tcp/90,92,98,99\", family: ipv4, expect: accept }")
         .folder();
-    let (ended, document) = covered(&folder, &["--coverage"]);
+    let (ended, document) = covered(&folder, &["--coverage", "--coverage-suggest"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let zones = sets(&document, 18);
     assert_eq!(zones[0]["name"], "zones");
@@ -79,7 +79,10 @@ fn an_element_was_met_where_that_is_certain_and_is_not_known_elsewhere() {
         met(&[("80", 1), ("83", 0), ("8000-8010", 2)])
     );
     for (line, why) in [
-        (23, "its elements are not listed, or rules fill it"),
+        (
+            23,
+            "the elements of a named set were not looked at, or rules fill it",
+        ),
         (24, "several fields are looked up together"),
         (25, "a rule matches what is not in it"),
     ] {
