@@ -36,7 +36,7 @@ impl Pace {
         for port in ports.iter().flat_map(|(first, last)| *first..=*last) {
             let mut mine = touches
                 .iter()
-                .filter(|touch| touch.ports.iter().any(|ports| ports.contains(&port)))
+                .filter(|touch| touch.ports.contains(port))
                 .peekable();
             if mine.peek().is_none() {
                 continue;
@@ -112,7 +112,7 @@ mod tests {
 
     fn touch(ports: RangeInclusive<u16>, room: Option<u32>) -> Touch {
         Touch {
-            ports: vec![ports],
+            ports: ports.into(),
             room,
             rule: "the rule".to_owned(),
         }

@@ -10,16 +10,16 @@
 //! that adds to a set. A limit that matches again is as good as new. Where a rule writes without a trace
 //! (`ct count`, `limit rate over`, `numgen`), trying it is enough.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::RangeInclusive,
-};
+mod ports;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_harness::{
-    packet::{Packet, Seen, protocol},
+    packet::{Packet, Seen},
     protocol::{Trace, TraceKind},
 };
 
+pub use self::ports::Ports;
 use crate::{
     dialect::listing::Ruleset,
     path::{self, Run, Traced},
@@ -92,48 +92,11 @@ impl Read {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touch {
     /// The ports that may come to it.
-    pub ports: Vec<RangeInclusive<u16>>,
+    pub ports: Ports,
     /// If it writes: how many packets may have come to it before one whose verdict is sure.
     pub room: Option<u32>,
     /// The rule, for people.
     pub rule: String,
-}
-
-/// The chains that a packet can come to from these base chains. A name of a chain of the same table in
-/// a rule is a way there.
-fn reachable(ruleset: &Ruleset, meets: impl Fn(&Chain, &str) -> bool) -> BTreeSet<Chain> {
-    let mut reachable = BTreeSet::new();
-    let mut next: Vec<&Chain> = ruleset
-        .chains()
-        .filter(|(chain, info)| {
-            let base = info.base.as_ref();
-            base.is_some_and(|base| meets(chain, &base.hook))
-        })
-        .map(|(chain, _)| chain)
-        .collect();
-    while let Some(chain) = next.pop() {
-        if !reachable.insert(chain.clone()) {
-            continue;
-        }
-        let order = ruleset.chain(chain).map_or(&[][..], |info| &info.order);
-        let texts = order
-            .iter()
-            .filter_map(|handle| ruleset.rule(chain, *handle));
-        let named: BTreeSet<&str> = texts
-            .flat_map(|text| text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '"')))
-            .collect();
-        let leads = |other: &Chain| {
-            (&other.family, &other.table) == (&chain.family, &chain.table)
-                && named.contains(other.name.as_str())
-        };
-        next.extend(
-            ruleset
-                .chains()
-                .map(|(other, _)| other)
-                .filter(|other| leads(other)),
-        );
-    }
-    reachable
 }
 
 /// The rules of a ruleset that remember something.
@@ -226,7 +189,7 @@ impl Memory {
         if self.rules.is_empty() {
             return Vec::new();
         }
-        let reachable = reachable(ruleset, meets);
+        let entries = ports::entries(ruleset, protocol, meets);
         let mut room: BTreeMap<&Cell, u32> = BTreeMap::new();
         for read in self.rules.values().flat_map(|rule| &rule.reads) {
             let known = room.entry(&read.cell).or_insert(u32::MAX);
@@ -234,22 +197,18 @@ impl Memory {
         }
         let of = |((chain, handle), memories): (&(Chain, u64), &Memories)| {
             let text = ruleset.rule(chain, *handle).unwrap_or_default();
-            let ports = ports_of(text, protocol).unwrap_or_else(|| vec![0..=u16::MAX]);
+            let entered = entries.get(chain)?;
+            let ports = Ports::of(beginning(text), protocol).and(entered);
             let written = memories.writes.iter().chain(&memories.writes_unseen);
-            Touch {
+            (!ports.is_empty()).then(|| Touch {
                 ports,
                 room: written
                     .map(|cell| room.get(cell).copied().unwrap_or(u32::MAX))
                     .min(),
                 rule: format!("{chain}, handle {handle}: `{text}`"),
-            }
+            })
         };
-        let rules = self.rules.iter();
-        rules
-            .filter(|((chain, _), _)| reachable.contains(chain))
-            .map(of)
-            .filter(|touch| !touch.ports.is_empty())
-            .collect()
+        self.rules.iter().filter_map(of).collect()
     }
 
     /// The rules with a memory that a packet may have come to, and whether they matched.
@@ -526,83 +485,26 @@ fn remembers(text: &str, filled: &BTreeSet<String>) -> Option<usize> {
     None
 }
 
+/// What a rule says before its memory.
+fn beginning(text: &str) -> &str {
+    let remembers = |word: &str| WORDS.contains(&word) || word.contains('@') || word.contains('"');
+    let mut words = text.split_whitespace();
+    // Words are parts of the text, so their places in it are known.
+    let first = words.find(|word| remembers(word));
+    let end = first.map_or(text.len(), |word| {
+        word.as_ptr() as usize - text.as_ptr() as usize
+    });
+    &text[..end]
+}
+
 /// Whether a packet surely does not get as far as the memory of a rule: the rule begins with another
 /// transport protocol or another port.
 fn passes_by(text: &str, seen: &Seen<'_>) -> bool {
-    ports_of(text, seen.protocol).is_some_and(|ranges| match seen.ports() {
-        Some((_, dport)) => !ranges.iter().any(|ports| ports.contains(&dport)),
-        None => ranges.is_empty(),
-    })
-}
-
-/// The destination ports with which a packet of this protocol may get as far as the memory of a rule; `None` if
-/// any may.
-fn ports_of(text: &str, protocol: u8) -> Option<Vec<RangeInclusive<u16>>> {
-    const PROTOCOLS: [(&str, u8); 7] = [
-        ("tcp", protocol::TCP),
-        ("udp", protocol::UDP),
-        ("icmp", protocol::ICMP),
-        ("icmpv6", protocol::ICMPV6),
-        ("ipv6-icmp", protocol::ICMPV6),
-        ("icmp6", protocol::ICMPV6),
-        ("sctp", 132),
-    ];
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let end = words
-        .iter()
-        .position(|word| WORDS.contains(word) || word.contains('@') || word.contains('"'))
-        .unwrap_or(words.len());
-    let words = &words[..end];
-    let number = |name: &str| {
-        let known = PROTOCOLS.iter().find(|(known, _)| *known == name);
-        known.map(|(_, number)| *number)
-    };
-    let mut found: Option<Vec<RangeInclusive<u16>>> = None;
-    for (at, word) in words.iter().enumerate() {
-        let next = words.get(at + 1).copied().unwrap_or_default();
-        let negated = at > 0 && words[at - 1] == "!";
-        // iptables: `-p tcp -m tcp --dport 22`, `-m multiport --dports 22,80`.
-        if *word == "-p" && !negated && number(next).is_some_and(|number| number != protocol) {
-            return Some(Vec::new());
-        }
-        if matches!(*word, "--dport" | "--dports") && !negated && next != "!" {
-            found = found.or_else(|| port_ranges(next.split(',')));
-        }
-        let Some(number) = number(word) else {
-            continue;
-        };
-        if !matches!(next, "dport" | "sport" | "flags" | "type") {
-            continue;
-        }
-        if number != protocol {
-            return Some(Vec::new());
-        }
-        if next == "dport" {
-            let values = &words[at + 2..];
-            let values = match values {
-                ["{", inside @ ..] => {
-                    let close = inside.iter().position(|word| *word == "}")?;
-                    &inside[..close]
-                }
-                [one, ..] => std::slice::from_ref(one),
-                [] => return None,
-            };
-            let values = values.iter().map(|value| value.trim_end_matches(','));
-            found = found.or_else(|| port_ranges(values));
-        }
+    let ports = Ports::of(beginning(text), seen.protocol);
+    match seen.ports() {
+        Some((_, dport)) => !ports.contains(dport),
+        None => ports.is_empty(),
     }
-    found
-}
-
-/// Ports and ranges of ports; nothing else.
-fn port_ranges<'t>(values: impl Iterator<Item = &'t str>) -> Option<Vec<RangeInclusive<u16>>> {
-    values.map(port_range).collect()
-}
-
-/// `22`, `8000-8010`, `8000:8010`; nothing else.
-fn port_range(text: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = text.split_once(['-', ':']).unwrap_or((text, text));
-    Some(first.parse().ok()?..=last.parse().ok()?)
 }
 
 #[cfg(test)]
