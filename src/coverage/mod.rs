@@ -1,6 +1,6 @@
 //! Rule coverage: which rules and policies of a candidate real packets came to, matched, and were decided by.
 //!
-//! [`gather`] takes from each packet's trace what it met ([`walk`]) in the loaded ruleset ([`inventory`]). Here
+//! `gather` takes from each packet's trace what it met (`walk`) in the loaded ruleset (`inventory`). Here
 //! the scenarios of a run are put together, by candidate. [`report`] writes it down.
 
 mod elements;
