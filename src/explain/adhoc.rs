@@ -32,6 +32,25 @@ const MAX_HOSTS: usize = 24;
 const INTERNET_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 const INTERNET_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 7));
 
+/// How people begin the names of interfaces that lead to the internet, and of those that lead elsewhere.
+const OUTSIDE: [&str; 8] = ["wan", "ppp", "ext", "out", "pub", "uplink", "inet", "red"];
+const INSIDE: [&str; 18] = [
+    "lan", "dmz", "int", "ins", "guest", "priv", "back", "mgmt", "admin", "lab", "br", "docker",
+    "virbr", "veth", "wg", "tun", "tap", "vlan",
+];
+
+/// Where an interface stands among those that may lead to the internet: the smaller, the likelier.
+fn outwardness(name: &str) -> u8 {
+    let name = name.to_ascii_lowercase();
+    let is = |known: &[&str]| known.iter().any(|known| name.starts_with(known));
+    match name.as_str() {
+        _ if is(&OUTSIDE) => 0,
+        "eth0" => 1,
+        _ if is(&INSIDE) => 3,
+        _ => 2,
+    }
+}
+
 /// An interface that the user describes: `eth0=192.0.2.10/24,2001:db8::10/64`, or its name alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedInterface {
@@ -130,16 +149,13 @@ impl AdHoc {
         for asked in &self.interfaces {
             add(&asked.name, &asked.addresses);
         }
-        let named = |like: &str| {
-            vocabulary
-                .interfaces
-                .iter()
-                .any(|name| name.starts_with(like))
-        };
-        if named("eth") {
-            add("eth0", &[]);
+        let mut named: Vec<&str> = vocabulary.interfaces.iter().map(String::as_str).collect();
+        if named.iter().any(|name| name.starts_with("eth")) {
+            named.push("eth0");
         }
-        for name in &vocabulary.interfaces {
+        // The internet is behind the first.
+        named.sort_by_key(|name| outwardness(name));
+        for name in named {
             add(name, &[]);
         }
         // `firewall@eth1`, `198.51.100.7@eth1`.
@@ -224,7 +240,8 @@ impl AdHoc {
         let internet = [INTERNET_V4, INTERNET_V6];
         let others = addresses
             .iter()
-            .filter(|address| !own(address) && !internet.contains(address));
+            .filter(|address| !own(address) && !internet.contains(address))
+            .filter(|address| scenario::unusable(**address).is_none());
         for (number, address) in others.take(MAX_HOSTS).enumerate() {
             let family = |nets: &[IpNet]| {
                 nets.iter()
@@ -276,4 +293,22 @@ fn goes_through(packet: &str) -> bool {
     ![from.trim(), to]
         .iter()
         .any(|end| end.starts_with("firewall"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_internet_is_where_the_name_of_the_interface_says() {
+        for (names, first) in [
+            (["dmz0", "lan0", "wan0"], "wan0"),
+            (["eth1", "eth0", "br-lan"], "eth0"),
+            (["PUBLIC", "eth0", "docker0"], "PUBLIC"),
+            (["wg0", "enp3s0f1", "lan"], "enp3s0f1"),
+        ] {
+            let found = names.iter().min_by_key(|name| outwardness(name));
+            assert_eq!(found, Some(&first), "{names:?}");
+        }
+    }
 }

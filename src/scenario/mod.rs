@@ -39,6 +39,7 @@ pub use load::{load, parse};
 pub(crate) use model::net_text;
 pub use model::*;
 pub use problem::{Problem, Problems};
+pub(crate) use read::unusable;
 pub use schema::json_schema;
 pub(crate) use services::port as service_port;
 pub use sweep::{Over, Sweep, ranges_text};

@@ -67,6 +67,23 @@ fn a_world_is_made_up_around_a_ruleset(
     assert_eq!(told.code, Some(0));
 }
 
+/// A ruleset may name addresses that no host can have.
+#[test]
+fn nobody_lives_at_an_address_that_no_machine_can_have() {
+    let folder = Folder::new();
+    let addresses = "fe80::1, ::1, ff02::1, ::, 2001:db8::99";
+    folder.write(
+        "rules.nft",
+        format!(
+            "table inet t {{\n chain i {{\n  type filter hook input priority 0; policy drop;\n  \
+             ip6 saddr {{ {addresses} }} accept\n  \
+             ip saddr {{ 127.0.0.1, 224.0.0.1, 255.255.255.255, 203.0.113.9 }} accept\n }}\n}}\n"
+        ),
+    );
+    let told = folder.explain(&["--nftables", "rules.nft", "internet -> firewall tcp/443"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+}
+
 #[test]
 fn an_interface_may_be_described() {
     let folder = Folder::new();

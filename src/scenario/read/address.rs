@@ -145,7 +145,7 @@ impl Reader<'_> {
 }
 
 /// Why no machine can have this address, if so.
-fn unusable(ip: IpAddr) -> Option<&'static str> {
+pub(crate) fn unusable(ip: IpAddr) -> Option<&'static str> {
     if ip.is_unspecified() {
         return Some("the unspecified address");
     }
