@@ -219,18 +219,19 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// What became of the steps of a case; those that were not reached are inconclusive for this reason.
-    pub(crate) fn steps(&self, position: usize, why: &Judgement) -> Vec<StepRecord> {
+    /// What became of the steps of a case; those that were not reached are inconclusive for this reason. To be
+    /// asked once: what was found is not kept beside what is told of it.
+    pub(crate) fn take_steps(&mut self, position: usize, why: &Judgement) -> Vec<StepRecord> {
         let mut steps = unreached(self.cases[position], why);
         let places = self.cases[position].steps.iter().enumerate();
         let places = places.filter(|(_, step)| expected(&step.action).is_some());
         for (record, (index, step)) in steps.iter_mut().zip(places) {
             if let (Some(send), Some(found)) =
-                (sent(&step.action), self.found.get(&(position, index)))
+                (sent(&step.action), self.found.remove(&(position, index)))
             {
-                record.packet.clone_from(&found.packet);
+                record.packet = found.packet;
                 record.judgement = judge::together(send, &found.packets);
-                record.walk.clone_from(&found.walk);
+                record.walk = found.walk;
                 record.duration_us = found.duration_us;
             }
             if let (Action::Sweep(sweep), Some(found)) =
@@ -455,7 +456,8 @@ impl<'a> Collector<'a> {
         }
         let found = self.found.entry((case, step)).or_insert_with(|| Found {
             packet: describe::probe(self.scenario, &sent),
-            packets: Vec::new(),
+            // Nearly always there is one, and a scenario may have a hundred thousand cases.
+            packets: Vec::with_capacity(1),
             walk: None,
             duration_us: 0,
         });
@@ -565,22 +567,22 @@ impl<'a> Collector<'a> {
 
 /// The steps of a case that nobody came to.
 pub(crate) fn unreached(case: &Case, why: &Judgement) -> Vec<StepRecord> {
-    let steps = case.steps.iter();
-    steps
-        .filter_map(|step| {
-            Some(StepRecord {
-                text: step.text.clone(),
-                at: step.at.clone(),
-                expected: expected(&step.action)?,
-                packet: String::new(),
-                repeated: sent(&step.action).is_some_and(|send| send.repeat.is_some()),
-                judgement: why.clone(),
-                walk: None,
-                duration_us: 0,
-                sweep: None,
-            })
+    // A list that grows has room for four, and a record is large.
+    let mut records = Vec::with_capacity(case.steps.len());
+    records.extend(case.steps.iter().filter_map(|step| {
+        Some(StepRecord {
+            text: step.text.clone(),
+            at: step.at.clone(),
+            expected: expected(&step.action)?,
+            packet: String::new(),
+            repeated: sent(&step.action).is_some_and(|send| send.repeat.is_some()),
+            judgement: why.clone(),
+            walk: None,
+            duration_us: 0,
+            sweep: None,
         })
-        .collect()
+    }));
+    records
 }
 
 /// What a step sends, and so has an expectation about, if anything.

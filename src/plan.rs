@@ -210,7 +210,7 @@ impl Planner<'_> {
     fn steps(&mut self, position: usize, case: &Case) -> Vec<PlannedStep> {
         // The first probe of each connection of the case.
         let mut opened: HashMap<usize, u32> = HashMap::new();
-        let mut steps = Vec::new();
+        let mut steps = Vec::with_capacity(case.steps.len());
         for (index, step) in case.steps.iter().enumerate() {
             let place = Place {
                 case: position,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use firedrill_harness::protocol::{Blind, CommandFailure, Plan, Record, micros};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::{
     collector::{self, Collector},
@@ -105,7 +105,7 @@ pub async fn run(
         cases: selected.iter().map(|selected| selected.cases.len()).sum(),
         part: options.part.clone(),
     });
-    let slots = Arc::new(Semaphore::new(options.jobs.max(1)));
+    let jobs = options.jobs.max(1);
     let mut summary = Summary {
         deny_skips: options.deny_skips,
         shard: options.part.is_some(),
@@ -121,18 +121,22 @@ pub async fn run(
         })
         .collect();
     let mut of_file = Vec::new();
+    // Nothing is set aside for a scenario before its turn.
+    let mut rest = selected.into_iter().enumerate();
     let mut tasks = JoinSet::new();
-    for (number, selected) in selected.into_iter().enumerate() {
-        let (slots, options) = (Arc::clone(&slots), Arc::clone(&options));
-        tasks.spawn(async move {
-            // The semaphore is never closed.
-            let _slot = slots.acquire_owned().await;
-            (number, run_scenario(&selected, &options).await)
-        });
-    }
+    let begin = |tasks: &mut JoinSet<_>, (number, selected): (usize, Selected)| {
+        let options = Arc::clone(&options);
+        tasks.spawn(async move { (number, run_scenario(&selected, &options).await) });
+    };
+    rest.by_ref()
+        .take(jobs)
+        .for_each(|one| begin(&mut tasks, one));
     let mut waiting = BTreeMap::new();
     let mut next = 0;
     while let Some(finished) = tasks.join_next().await {
+        rest.by_ref()
+            .take(jobs - tasks.len())
+            .for_each(|one| begin(&mut tasks, one));
         match finished {
             Ok((number, record)) => {
                 waiting.insert(number, record);
@@ -287,9 +291,9 @@ pub async fn run_prepared(
     }
     let error = result.err();
     let unreached = unreached(error.as_ref());
-    let steps = |position: usize| match spoilt.binary_search(&position) {
-        Ok(nth) => again.steps(nth, &unreached),
-        Err(_) => collector.steps(position, &unreached),
+    let mut steps = |position: usize| match spoilt.binary_search(&position) {
+        Ok(nth) => again.take_steps(nth, &unreached),
+        Err(_) => collector.take_steps(position, &unreached),
     };
     ScenarioRecord {
         scenario: (&**scenario).into(),

@@ -75,7 +75,7 @@ pub fn judge(
     let share = send.expect.share.as_ref();
     Judged {
         judgement: against(&send.expect),
-        otherwise: share.and_then(|share| share.otherwise.as_deref().map(against)),
+        otherwise: share.and_then(|share| share.otherwise.as_deref().map(against).map(Box::new)),
         at_us: evidence.at_us,
     }
 }
@@ -128,7 +128,7 @@ pub struct Judged {
     /// Against the expectation.
     pub judgement: Judgement,
     /// Against what is expected of the others.
-    pub otherwise: Option<Judgement>,
+    pub otherwise: Option<Box<Judgement>>,
     /// When it was sent, in microseconds after the first of its case.
     pub at_us: u64,
 }
@@ -189,7 +189,7 @@ pub fn together(send: &Send, packets: &[Judged]) -> Judgement {
         return judgement;
     }
     let others = packets.iter().enumerate().filter_map(|(index, packet)| {
-        let otherwise = packet.otherwise.as_ref()?;
+        let otherwise = packet.otherwise.as_deref()?;
         let bad = packet.judgement.outcome != Outcome::Pass && otherwise.outcome != Outcome::Pass;
         bad.then(|| nth(index, otherwise))
     });
