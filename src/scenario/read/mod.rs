@@ -23,10 +23,10 @@ mod tests;
 
 use std::path::PathBuf;
 
-#[cfg(test)]
 pub(crate) use address::unusable;
 use ends::End;
 use fields::Value;
+#[cfg(test)]
 pub(in crate::scenario) use fields::asked;
 pub(in crate::scenario) use service::portless;
 pub(super) use strangers::Stranger;
