@@ -81,7 +81,7 @@ fn nobody_lives_at_an_address_that_no_machine_can_have() {
         ),
     );
     let told = folder.explain(&["--nftables", "rules.nft", "internet -> firewall tcp/443"]);
-    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    assert_eq!(told.code, Some(0), "{}", told.report);
 }
 
 #[test]
