@@ -22,8 +22,11 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/firedrill-run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+cp /proc/loadavg "$work/load"
 FIREDRILL=$(find_firedrill "$PWD")
 export FIREDRILL
+# Whether something else runs: more than half a processor on average, before anything of ours did.
+busy=$(awk '{ print ($1 > 0.5) }' "$work/load")
 
 # What a script says of the machine stands at the head of the page, but for the versions of what it compares with.
 without_machine() {
@@ -71,6 +74,11 @@ parts() {
 	machine | sed -n 's/^  //p'
 	echo "firedrill  $("$FIREDRILL" --version | awk '{ print $NF }')$(git rev-parse --short HEAD 2>/dev/null | sed 's/^/, commit /')"
 	echo '```'
+	if [ "$busy" = 1 ]; then
+		echo
+		echo '**The machine was busy with something else** (see its load): these numbers say how firedrill does on such a machine,'
+		echo 'and the ratios are worth little.'
+	fi
 } >"$work/page"
 
 section sweep 'Sweeps: every TCP port, beside what people use for that' \
