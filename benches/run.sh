@@ -57,7 +57,7 @@ needs() { # PROGRAM COMMAND...
 }
 
 parts() {
-	cargo bench --quiet --manifest-path benches/criterion/Cargo.toml -- --noplot 2>/dev/null |
+	cargo bench --quiet --manifest-path benches/criterion/Cargo.toml -- --noplot |
 		sed -n '/^[a-z].*\/\|time:\|thrpt:/p'
 }
 

@@ -38,11 +38,14 @@ fn main() {
     let mut criterion = Criterion::default()
         .measurement_time(Duration::from_secs(3))
         .configure_from_args();
+    let folder = std::env::temp_dir().join(format!("firedrill-criterion-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
     crafting(&mut criterion);
-    reading_a_scenario(&mut criterion);
-    reading_rules(&mut criterion);
+    reading_a_scenario(&mut criterion, &folder);
+    reading_rules(&mut criterion, &folder);
     judging(&mut criterion);
-    probing(&mut criterion);
+    probing(&mut criterion, &folder);
+    fs::remove_dir_all(&folder).unwrap();
     criterion.final_summary();
 }
 
@@ -57,7 +60,9 @@ fn crafting(criterion: &mut Criterion) {
     let packet = Packet::new(address(77), address(10), 1, Transport::Tcp(tcp));
     let mut group = criterion.benchmark_group("craft");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("a SYN", |bencher| bencher.iter(|| craft(black_box(&packet))));
+    group.bench_function("a SYN", |bencher| {
+        bencher.iter(|| craft(black_box(&packet)))
+    });
     group.finish();
 }
 
@@ -74,9 +79,11 @@ fn scenario_of(cases: usize) -> String {
     text
 }
 
-fn reading_a_scenario(criterion: &mut Criterion) {
+fn reading_a_scenario(criterion: &mut Criterion, folder: &Path) {
+    fs::write(folder.join("rules.nft"), rules().0).unwrap();
+    let file = folder.join("bench.yaml");
     let text = scenario_of(1000);
-    let read = || scenario::parse(black_box(&text), Path::new("bench.yaml"), "bench").unwrap();
+    let read = || scenario::parse(black_box(&text), &file, "bench").unwrap();
     assert_eq!(read()[0].cases.len(), 1000);
     let mut group = criterion.benchmark_group("scenario");
     group.throughput(Throughput::Elements(1000));
@@ -94,7 +101,10 @@ fn rules() -> (String, String) {
         };
         let _ = writeln!(text, "table inet t {{{}", at(1));
         let _ = writeln!(text, "\tchain c {{{}", at(1));
-        let _ = writeln!(text, "\t\ttype filter hook input priority filter; policy drop;");
+        let _ = writeln!(
+            text,
+            "\t\ttype filter hook input priority filter; policy drop;"
+        );
         for rule in 0..RULES {
             let (high, low) = (rule / 256, rule % 256);
             let comment = format!("comment \"rule {rule}\"");
@@ -110,15 +120,14 @@ fn rules() -> (String, String) {
     (source, listing)
 }
 
-fn reading_rules(criterion: &mut Criterion) {
-    let folder = std::env::temp_dir().join(format!("firedrill-criterion-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+fn reading_rules(criterion: &mut Criterion, folder: &Path) {
     let (source, listing) = rules();
     fs::write(folder.join("rules.nft"), source).unwrap();
     let file = folder.join("bench.yaml");
-    let scenario = scenario::parse(&scenario_of(1), &file, "bench").unwrap().remove(0);
+    let scenario = scenario::parse(&scenario_of(1), &file, "bench")
+        .unwrap()
+        .remove(0);
     let prepared = dialect::prepare(&scenario.firewall).unwrap();
-    fs::remove_dir_all(&folder).unwrap();
     let listing = Listing {
         listing,
         ..Listing::default()
@@ -181,10 +190,10 @@ fn judging(criterion: &mut Criterion) {
 }
 
 /// One scenario in a lab of its own, with one case and with 1,000: the difference is the loop.
-fn probing(criterion: &mut Criterion) {
-    let folder = std::env::temp_dir().join(format!("firedrill-criterion-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let ruleset = "table inet t { chain c { type filter hook input priority 0; policy drop; } }\n";
+fn probing(criterion: &mut Criterion, folder: &Path) {
+    let ruleset = "table inet t {\n\
+        chain c {\ntype filter hook input priority filter; policy drop;\n}\n\
+        }\n";
     fs::write(folder.join("rules.nft"), ruleset).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -194,7 +203,9 @@ fn probing(criterion: &mut Criterion) {
     group.sample_size(20);
     for cases in [1, 1000] {
         let file = folder.join("bench.yaml");
-        let scenario = scenario::parse(&scenario_of(cases), &file, "bench").unwrap().remove(0);
+        let scenario = scenario::parse(&scenario_of(cases), &file, "bench")
+            .unwrap()
+            .remove(0);
         let selected = Selected::all(scenario);
         group.throughput(Throughput::Elements(cases as u64));
         group.bench_function(format!("{cases} traced drops in a lab"), |bencher| {
@@ -203,10 +214,12 @@ fn probing(criterion: &mut Criterion) {
                 let all = record.cases.iter().flat_map(|case| &case.steps);
                 assert!(record.error.is_none(), "{:?}", record.error);
                 assert!(all.clone().count() == cases);
-                assert!(all.clone().all(|step| step.judgement.outcome == Outcome::Pass));
+                assert!(
+                    all.clone()
+                        .all(|step| step.judgement.outcome == Outcome::Pass)
+                );
             })
         });
     }
     group.finish();
-    fs::remove_dir_all(&folder).unwrap();
 }
