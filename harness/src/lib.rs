@@ -33,6 +33,7 @@ mod root;
 mod rtnetlink;
 mod sandbox;
 mod socket;
+mod stencil;
 mod sweep;
 mod sys;
 mod transaction;

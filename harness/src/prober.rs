@@ -37,6 +37,7 @@ use crate::{
         ETHERTYPE_BARRIER, Inbox, InputSocket, Memberships, OutputSocket, PacketSocket, frame,
         frame_to_firewall,
     },
+    stencil::Stencil,
 };
 
 /// How long a barrier may be on its way before it counts as lost. It needs microseconds; a machine
@@ -341,7 +342,14 @@ impl<'a> Prober<'a> {
                 else {
                     return Err(Broken::new("read the plan", "a sweep from no interface"));
                 };
-                let frame = |packet| frame_to_firewall(link, packet, &craft(packet));
+                let stencil = packets.first().and_then(|first| Stencil::of(link, first));
+                let frame = |packet: &Packet| {
+                    let port = packet.ports().map(|(_, dport)| dport);
+                    let written = stencil.as_ref().zip(port);
+                    written
+                        .and_then(|(stencil, port)| stencil.frame(port, packet.cookie))
+                        .unwrap_or_else(|| frame_to_firewall(link, packet, &craft(packet)))
+                };
                 let frames: Vec<_> = packets.iter().map(frame).collect();
                 wire.send(&frames)
                     .doing(|| format!("send on the wire of {}", link.name))?;

@@ -24,7 +24,7 @@ use crate::{
 
 /// How many packets lie between two barriers: few enough for every socket buffer, even if each of them
 /// arrives and is answered. Then, if something was lost, how many in the second attempt.
-const WINDOWS: [usize; 2] = [128, 8];
+const WINDOWS: [usize; 2] = [256, 8];
 
 /// How many packets lie between two looks at what may have been lost.
 const CHUNK: usize = 8_192;
