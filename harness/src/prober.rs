@@ -307,7 +307,8 @@ impl<'a> Prober<'a> {
             }
             let observed = self.observe(from)?;
             if !observed.barrier {
-                unproven = Some(Unproven::BarrierLost);
+                // Whoever waits for each of them waits for hours.
+                return Ok(Some(Unproven::BarrierLost));
             }
             each(window, observed.seen);
         }

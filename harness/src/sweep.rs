@@ -65,11 +65,16 @@ pub(crate) fn sweep(
         }
         let probe = single(&sweep.probe, port);
         let mut evidence = prober.probe(&probe)?;
+        let lost = !evidence.observed.barrier;
         evidence.sent = Some(Sent {
             from: probe.from,
             packet: probe.packet,
         });
         each(evidence);
+        if lost {
+            // The others would fare no better, and each would wait for its barrier. Nothing passes without them.
+            break;
+        }
     }
     Ok(Swept {
         sweep: sweep.probe.id,
