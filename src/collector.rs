@@ -496,13 +496,16 @@ impl<'a> Collector<'a> {
             return Err(out_of_order());
         };
         let found = self.swept.entry((case, step)).or_default();
-        let protocol = match sweep.over {
-            Over::Udp => protocol::UDP,
-            Over::Tcp | Over::Protocols | Over::Icmp => protocol::TCP,
-        };
-        let meets = meets(sweep, &sitting.ruleset);
-        let touches = sitting.memory.touches(&sitting.ruleset, protocol, meets);
-        found.pace = Pace::of(&touches, &sweep.numbers);
+        // The rules are the same for each of its parts, of which there may be hundreds.
+        if found.pace == Pace::default() {
+            let protocol = match sweep.over {
+                Over::Udp => protocol::UDP,
+                Over::Tcp | Over::Protocols | Over::Icmp => protocol::TCP,
+            };
+            let meets = meets(sweep, &sitting.ruleset);
+            let touches = sitting.memory.touches(&sitting.ruleset, protocol, meets);
+            found.pace = Pace::of(&touches, &sweep.numbers);
+        }
         found.found.runs.extend(swept.runs);
         found.duration_us += swept.duration_us;
         sitting.steps.push((case, step));
