@@ -50,7 +50,7 @@ pub async fn examine(
     let mut findings = Vec::new();
     let in_containers = !launchers.embeds(&Sandbox::Machine);
     if in_containers {
-        launchers.prepare([&scenario()], progress).await;
+        launchers.prepare([&Sandbox::Machine], progress).await;
         findings.push(engine(&launchers).await);
         if findings.iter().any(|finding| !finding.fine) {
             return findings;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{
     coverage::Measured,
     exit::Exit,
-    scenario::{Case, Cell, Family, Location, Over, Scenario},
+    scenario::{Case, Cell, Entry, Family, Location, Over, Scenario},
     shard::Part,
     verdict::{Decider, Judgement, Outcome, Verdict},
     walk::Walk,
@@ -82,8 +82,21 @@ impl From<&Scenario> for ScenarioHead {
     }
 }
 
+/// Of a scenario that can no longer be read.
+impl From<&Entry> for ScenarioHead {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            id: entry.id.clone(),
+            stem: entry.stem.clone(),
+            file: entry.file.clone(),
+            name: entry.id.clone(),
+            tags: Vec::new(),
+        }
+    }
+}
+
 /// A candidate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CandidateRecord {
     /// What it is called, if it is one of several.
     pub name: Option<String>,

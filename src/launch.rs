@@ -21,11 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 #[cfg(feature = "docker")]
 use crate::scenario::ContainerImage;
-use crate::{
-    event::ScenarioError,
-    runner,
-    scenario::{Sandbox, Scenario},
-};
+use crate::{event::ScenarioError, runner, scenario::Sandbox};
 
 /// Which launcher to use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,36 +83,36 @@ impl Launchers {
         }
     }
 
-    /// Starts an agent where this scenario wants it.
+    /// Starts an agent in such a sandbox.
     ///
     /// # Errors
     ///
     /// [`ScenarioError::Lab`] if it cannot be started there, [`ScenarioError::Input`] if what the scenario
     /// asks for cannot be read.
-    pub async fn start(&self, scenario: &Scenario, plan: &Plan) -> Result<Session, ScenarioError> {
-        if self.embeds(&scenario.sandbox) {
+    pub async fn start(&self, sandbox: &Sandbox, plan: &Plan) -> Result<Session, ScenarioError> {
+        if self.embeds(sandbox) {
             let session = embedded::start(plan).await;
             return session.map_err(|error| runner::lab_error(&error));
         }
         #[cfg(feature = "docker")]
-        return self.containers.start(scenario, plan).await;
+        return self.containers.start(sandbox, plan).await;
         #[cfg(not(feature = "docker"))]
         Err(without_containers())
     }
 
-    /// Makes sure that the images of these scenarios are there; `progress` gets lines of what is going on.
+    /// Makes sure that the images of these sandboxes are there; `progress` gets lines of what is going on.
     /// Errors are kept for the scenarios that need them.
     pub async fn prepare<'a>(
         &self,
-        scenarios: impl IntoIterator<Item = &'a Scenario>,
+        sandboxes: impl IntoIterator<Item = &'a Sandbox>,
         progress: &mut (dyn FnMut(&str) + Send),
     ) {
-        for scenario in scenarios {
-            if self.embeds(&scenario.sandbox) {
+        for sandbox in sandboxes {
+            if self.embeds(sandbox) {
                 continue;
             }
             #[cfg(feature = "docker")]
-            let _ = self.containers.image(scenario, progress).await;
+            let _ = self.containers.image(sandbox, progress).await;
             #[cfg(not(feature = "docker"))]
             let _ = &progress;
         }
@@ -130,9 +126,9 @@ impl Launchers {
         }
     }
 
-    /// Whose programs load the candidate of this scenario, as in "there is no program …".
-    pub(crate) fn whose_programs(&self, scenario: &Scenario) -> &'static str {
-        if self.embeds(&scenario.sandbox) {
+    /// Whose programs load the candidate in this sandbox, as in "there is no program …".
+    pub(crate) fn whose_programs(&self, sandbox: &Sandbox) -> &'static str {
+        if self.embeds(sandbox) {
             "on this machine"
         } else {
             "in the container's image"
@@ -195,8 +191,8 @@ struct Containers {
 
 #[cfg(feature = "docker")]
 impl Containers {
-    async fn start(&self, scenario: &Scenario, plan: &Plan) -> Result<Session, ScenarioError> {
-        let image = self.image(scenario, &mut |_| {}).await?;
+    async fn start(&self, sandbox: &Sandbox, plan: &Plan) -> Result<Session, ScenarioError> {
+        let image = self.image(sandbox, &mut |_| {}).await?;
         let session = self.docker().await?.start(&image, plan).await;
         session.map_err(|error| runner::lab_error(&error))
     }
@@ -209,13 +205,13 @@ impl Containers {
         self.docker.get_or_init(connect).await.clone()
     }
 
-    /// The identity of a scenario's image.
+    /// The identity of a sandbox's image.
     async fn image(
         &self,
-        scenario: &Scenario,
+        sandbox: &Sandbox,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<String, ScenarioError> {
-        let sandbox = match (&scenario.sandbox, &self.default) {
+        let sandbox = match (sandbox, &self.default) {
             (Sandbox::Machine, Some(default)) => default,
             (sandbox, _) => sandbox,
         };

@@ -8,8 +8,8 @@ use crate::{
     event::{Event, ScenarioRecord, Summary},
     exit::Exit,
     report::{Reporter, Terminal},
-    runner::{self, Options, Selected},
-    scenario::{self, Scenario},
+    runner::{self, Options, Queued},
+    scenario::{self, Entry},
 };
 
 /// The `main` of a test target that runs every scenario of a folder as a test. Works under `cargo
@@ -34,29 +34,31 @@ pub fn harness_main(folder: impl Into<PathBuf>) -> ExitCode {
     // This very program is started again as the agent inside the sandbox.
     firedrill_harness::agent::run_if_asked();
     let arguments = Arguments::from_args();
-    let scenarios = match scenario::load(&[folder.into()]) {
-        Ok(scenarios) => scenarios,
-        Err(problems) => {
-            let _ = writeln!(std::io::stderr(), "{}", problems.render(false));
-            return Exit::BadInput.into();
-        }
+    let mut trials = Vec::new();
+    let visit = |entry: Entry, _| {
+        trials.push(Trial::test(entry.id.clone(), move || drill(entry)));
     };
-    let trials = scenarios
-        .into_iter()
-        .map(|scenario| Trial::test(scenario.id.clone(), move || drill(scenario)))
-        .collect();
+    if let Err(problems) = scenario::each(&[folder.into()], &[], visit) {
+        let _ = writeln!(std::io::stderr(), "{}", problems.render(false));
+        return Exit::BadInput.into();
+    }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// Runs one scenario; the report is the failure's message.
-fn drill(scenario: Scenario) -> Result<(), Failed> {
+fn drill(entry: Entry) -> Result<(), Failed> {
+    let queued = Queued {
+        cases: (0..entry.cases).collect(),
+        entry,
+        position: 0,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failed::from(format!("could not start: {error}")))?;
     let record = runtime.block_on(async {
         let options = Options::default();
-        let record = runner::run_scenario(&Selected::all(scenario), &options).await;
+        let record = runner::run_queued(&queued, &options).await;
         options.launchers.close();
         record
     });

@@ -22,16 +22,42 @@ use crate::{
     judge,
     launch::Launchers,
     plan::{self, Planned},
-    scenario::{Action, Case, Scenario},
+    scenario::{Action, Case, Entry, Scenario},
     shard::Part,
     verdict::{Inconclusive, Judgement, Outcome},
 };
+
+/// Some cases of a scenario that waits for its turn.
+#[derive(Debug, Clone)]
+pub struct Queued {
+    /// The scenario.
+    pub entry: Entry,
+    /// Indices into [`Scenario::cases`], ascending, at least one.
+    pub cases: Vec<usize>,
+    /// Its place in the run, from 0; with shards, in the whole run.
+    pub position: usize,
+}
+
+impl Queued {
+    /// The same, with the scenario.
+    ///
+    /// # Errors
+    ///
+    /// In words, if it can no longer be read as it was.
+    pub fn select(&self) -> Result<Selected, String> {
+        Ok(Selected {
+            scenario: self.entry.read()?,
+            cases: self.cases.clone(),
+            position: self.position,
+        })
+    }
+}
 
 /// Some cases of a scenario, to be run.
 #[derive(Debug, Clone)]
 pub struct Selected {
     /// The scenario.
-    pub scenario: Arc<Scenario>,
+    pub scenario: Scenario,
     /// Indices into [`Scenario::cases`], ascending, at least one.
     pub cases: Vec<usize>,
     /// Its place in the run, from 0; with shards, in the whole run.
@@ -44,12 +70,14 @@ impl Selected {
     pub fn all(scenario: Scenario) -> Self {
         Self {
             cases: (0..scenario.cases.len()).collect(),
-            scenario: Arc::new(scenario),
+            scenario,
             position: 0,
         }
     }
 
-    fn cases(&self) -> Vec<&Case> {
+    /// The cases that are to be run.
+    #[must_use]
+    pub fn cases(&self) -> Vec<&Case> {
         self.cases
             .iter()
             .map(|index| &self.scenario.cases[*index])
@@ -91,18 +119,17 @@ pub struct Options {
     pub launchers: Arc<Launchers>,
 }
 
-/// Runs everything that was selected; events come in the order of `selected`.
+/// The most cases that wait, run, for a scenario before theirs to be told of.
+const MOST_WAITING: usize = 20_000;
+
+/// Runs everything that waits; events come in the order of `queued`.
 ///
 /// Must be called inside a tokio runtime with I/O enabled.
-pub async fn run(
-    selected: Vec<Selected>,
-    options: Options,
-    mut emit: impl FnMut(Event),
-) -> Summary {
+pub async fn run(queued: Vec<Queued>, options: Options, mut emit: impl FnMut(Event)) -> Summary {
     let started = Instant::now();
     emit(Event::Started {
-        scenarios: selected.len(),
-        cases: selected.iter().map(|selected| selected.cases.len()).sum(),
+        scenarios: queued.len(),
+        cases: queued.iter().map(|queued| queued.cases.len()).sum(),
         part: options.part.clone(),
     });
     let jobs = options.jobs.max(1);
@@ -113,30 +140,34 @@ pub async fn run(
     };
     let options = Arc::new(options);
     // Whether the next is of another file, so that all candidates of this one are through.
-    let last: Vec<bool> = (1..=selected.len())
+    let last: Vec<bool> = (1..=queued.len())
         .map(|next| {
-            let this = &selected[next - 1].scenario;
-            let other = |next: &Selected| next.scenario.stem() != this.stem();
-            selected.get(next).is_none_or(other)
+            let this = &queued[next - 1].entry;
+            let other = |next: &Queued| next.entry.stem != this.stem;
+            queued.get(next).is_none_or(other)
         })
         .collect();
     let mut of_file = Vec::new();
     // Nothing is set aside for a scenario before its turn.
-    let mut rest = selected.into_iter().enumerate();
+    let mut rest = queued.into_iter().enumerate();
     let mut tasks = JoinSet::new();
-    let begin = |tasks: &mut JoinSet<_>, (number, selected): (usize, Selected)| {
+    let begin = |tasks: &mut JoinSet<_>, (number, queued): (usize, Queued)| {
         let options = Arc::clone(&options);
-        tasks.spawn(async move { (number, run_scenario(&selected, &options).await) });
+        tasks.spawn(async move { (number, run_queued(&queued, &options).await) });
     };
     rest.by_ref()
         .take(jobs)
         .for_each(|one| begin(&mut tasks, one));
-    let mut waiting = BTreeMap::new();
+    let mut waiting: BTreeMap<usize, ScenarioRecord> = BTreeMap::new();
     let mut next = 0;
     while let Some(finished) = tasks.join_next().await {
-        rest.by_ref()
-            .take(jobs - tasks.len())
-            .for_each(|one| begin(&mut tasks, one));
+        let cases: usize = waiting.values().map(|record| record.cases.len()).sum();
+        // The one that they wait for is under way.
+        if cases < MOST_WAITING {
+            rest.by_ref()
+                .take(jobs - tasks.len())
+                .for_each(|one| begin(&mut tasks, one));
+        }
         match finished {
             Ok((number, record)) => {
                 waiting.insert(number, record);
@@ -161,6 +192,25 @@ pub async fn run(
     summary
 }
 
+/// Reads one scenario and runs it in a lab of its own.
+pub async fn run_queued(queued: &Queued, options: &Options) -> ScenarioRecord {
+    let started = Instant::now();
+    match queued.select() {
+        Ok(selected) => run_scenario(&selected, options).await,
+        Err(error) => ScenarioRecord {
+            scenario: (&queued.entry).into(),
+            position: queued.position,
+            candidate: CandidateRecord::default(),
+            cases: Vec::new(),
+            error: Some(ScenarioError::Input(error)),
+            coverage: Vec::new(),
+            kernel: None,
+            output: String::new(),
+            duration_us: micros(started),
+        },
+    }
+}
+
 /// Runs one scenario in a lab of its own.
 pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRecord {
     let started = Instant::now();
@@ -183,7 +233,7 @@ fn unrun(selected: &Selected, path: PathBuf, error: String, started: Instant) ->
         steps: collector::unreached(case, &why),
     };
     ScenarioRecord {
-        scenario: (&*selected.scenario).into(),
+        scenario: (&selected.scenario).into(),
         position: selected.position,
         candidate: CandidateRecord {
             name: selected.scenario.against.clone(),
@@ -229,7 +279,7 @@ pub async fn run_prepared(
         Err(error) => return unrun(selected, prepared.path.clone(), error, started),
     };
     let later = reloads.iter().map(|(_, other)| other);
-    let whose = options.launchers.whose_programs(scenario);
+    let whose = options.launchers.whose_programs(&scenario.sandbox);
     let candidates: Vec<&Loadable> = std::iter::once(prepared).chain(later).collect();
     let keep = options.record.is_some();
     let plan = |cases: &[&Case], alone| {
@@ -296,7 +346,7 @@ pub async fn run_prepared(
         Err(_) => collector.take_steps(position, &unreached),
     };
     ScenarioRecord {
-        scenario: (&**scenario).into(),
+        scenario: scenario.into(),
         position: selected.position,
         candidate: CandidateRecord {
             name: scenario.against.clone(),
@@ -368,7 +418,10 @@ async fn drill(
     planned: &Planned,
     collector: &mut Collector<'_>,
 ) -> Result<(), ScenarioError> {
-    let mut session = options.launchers.start(scenario, &planned.plan).await?;
+    let mut session = options
+        .launchers
+        .start(&scenario.sandbox, &planned.plan)
+        .await?;
     collector.collect(&mut session).await
 }
 
@@ -379,7 +432,11 @@ async fn sets(scenario: &Scenario, prepared: &Loadable, options: &Options) -> Se
         return Sets::new();
     };
     let planned = plan::plan(scenario, prepared, &[], &[&case], true);
-    let Ok(mut session) = options.launchers.start(scenario, &planned.plan).await else {
+    let Ok(mut session) = options
+        .launchers
+        .start(&scenario.sandbox, &planned.plan)
+        .await
+    else {
         return Sets::new();
     };
     let mut sets = Sets::new();
@@ -475,4 +532,79 @@ pub fn lab_error(error: &dyn std::error::Error) -> ScenarioError {
     ScenarioError::Lab(format!(
         "{error}\n(`firedrill doctor` says what is missing on this machine)"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, io, rc::Rc};
+
+    use super::*;
+    use crate::{
+        exit::Exit,
+        report::{JUnit, Json, Reporter, Terminal, Versions},
+        scenario,
+    };
+
+    /// What is written, for those who look later.
+    #[derive(Clone, Default)]
+    struct Written(Rc<RefCell<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_scenario_that_changed_before_its_turn_is_bad_input_in_every_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        let text = |verdict: &str| {
+            format!(
+                "firewall: {{ nftables: a.nft, interfaces: {{ eth0: 192.0.2.1/24 }} }}\n\
+                 hosts: {{ a: {{ behind: eth0, address: 192.0.2.2 }} }}\n\
+                 tests: [a -> firewall tcp/22: {verdict}]\n"
+            )
+        };
+        fs::write(folder.path().join("a.nft"), "").unwrap();
+        fs::write(&file, text("drop")).unwrap();
+        let mut queued = Vec::new();
+        scenario::each(&[file.clone()], &[], |entry, _| {
+            queued.push(Queued {
+                entry,
+                cases: vec![0],
+                position: 0,
+            });
+        })
+        .unwrap();
+        fs::write(&file, text("accept")).unwrap();
+        let written: [Written; 3] = Default::default();
+        let out = |index: usize| Box::new(written[index].clone());
+        let mut reporters: [Box<dyn Reporter>; 3] = [
+            Box::new(Terminal::new(out(0), false)),
+            Box::new(Json::new(out(1), Versions::default())),
+            Box::new(JUnit::new(out(2))),
+        ];
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let summary = runtime.block_on(run(queued, Options::default(), |event| {
+            for reporter in &mut reporters {
+                reporter.event(&event).unwrap();
+            }
+        }));
+        assert_eq!(summary.exit(), Exit::BadInput);
+        for written in written {
+            let text = String::from_utf8(written.0.take()).unwrap();
+            assert!(
+                text.contains("a.yaml` was changed while the run was under way"),
+                "{text}"
+            );
+        }
+    }
 }

@@ -7,7 +7,7 @@ use firedrill_harness::protocol::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::runner::Selected;
+use crate::runner::Queued;
 
 /// One of several parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,33 +43,38 @@ impl Shard {
         number % u64::from(self.of) == u64::from(self.number - 1)
     }
 
-    /// What of a selection belongs to this part. The candidates of a file stay together.
+    /// What of a selection belongs to this part; `names` are those of all its cases. The candidates of a file
+    /// stay together.
     #[must_use]
-    pub fn part_of(self, whole: Vec<Selected>) -> (Vec<Selected>, Part) {
-        let names = whole.iter().flat_map(|selected| {
-            let cases = selected.cases.iter();
-            cases.map(|case| selected.scenario.cases[*case].name.as_str())
-        });
+    pub fn part_of(self, whole: Vec<Queued>, names: Names) -> (Vec<Queued>, Part) {
         let part = Part {
             shard: self,
             scenarios: whole.len(),
-            cases: whole.iter().map(|selected| selected.cases.len()).sum(),
-            names: fingerprint(names),
+            cases: whole.iter().map(|queued| queued.cases.len()).sum(),
+            names: names.finish(),
         };
         let mut mine = whole;
-        mine.retain(|selected| self.has(selected.scenario.stem()));
+        mine.retain(|queued| self.has(&queued.entry.stem));
         (mine, part)
     }
 }
 
-/// SHA-256 of names, a line each, in hexadecimal.
-pub(crate) fn fingerprint<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let mut hash = Sha256::new();
-    for name in names {
-        hash.update(name);
-        hash.update("\n");
+/// SHA-256 of names, a line each.
+#[derive(Default)]
+pub struct Names(Sha256);
+
+impl Names {
+    /// The next name.
+    pub fn add(&mut self, name: &str) {
+        self.0.update(name);
+        self.0.update("\n");
     }
-    hex(&hash.finalize())
+
+    /// In hexadecimal.
+    #[must_use]
+    pub fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
 }
 
 impl FromStr for Shard {

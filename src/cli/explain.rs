@@ -124,7 +124,7 @@ pub(super) fn explain(arguments: &ExplainArguments, color: bool, wanted_color: C
     };
     let explanation = runtime.block_on(async {
         let mut progress = |line: &str| complain(line);
-        launchers.prepare([&scenario], &mut progress).await;
+        launchers.prepare([&scenario.sandbox], &mut progress).await;
         let explanation = explain::explain(scenario, &options).await;
         launchers.close();
         explanation

@@ -25,7 +25,7 @@ use crate::{
     exit::Exit,
     launch::{Launcher, Launchers},
     report::{Wanted, plural},
-    scenario::{self, Problems, Scenario},
+    scenario::{self, Entry, Problems, Scenario},
     shard::Shard,
 };
 
@@ -227,24 +227,30 @@ fn use_color(wanted: Color, stream: &impl anstream::stream::RawStream) -> bool {
 
 /// Reads scenarios; what is wrong with them goes to standard error.
 fn load(paths: &[PathBuf], color: Color) -> Result<Vec<Scenario>, Exit> {
-    scenario::load(paths).map_err(|problems: Problems| {
-        complain(&problems.render(use_color(color, &io::stderr())));
-        Exit::BadInput
-    })
+    scenario::load(paths).map_err(|problems| refused(&problems, color))
+}
+
+fn refused(problems: &Problems, color: Color) -> Exit {
+    complain(&problems.render(use_color(color, &io::stderr())));
+    Exit::BadInput
 }
 
 fn check(paths: &[PathBuf], color: Color) -> Exit {
-    match load(paths, color) {
-        Ok(scenarios) => {
-            let cases: usize = scenarios.iter().map(|scenario| scenario.cases.len()).sum();
+    let (mut cases, mut scenarios) = (0, 0);
+    let count = |entry: Entry, _| {
+        cases += entry.cases;
+        scenarios += 1;
+    };
+    match scenario::each(paths, &[], count) {
+        Ok(()) => {
             say(&format!(
                 "valid: {} of {}",
                 plural(cases, "case"),
-                plural(scenarios.len(), "scenario")
+                plural(scenarios, "scenario")
             ));
             Exit::Success
         }
-        Err(exit) => exit,
+        Err(problems) => refused(&problems, color),
     }
 }
 

@@ -2,49 +2,44 @@
 
 use std::{io, sync::Arc, thread::available_parallelism};
 
-use super::{Color, TestArguments, complain, coverage, is_interactive, load, runtime, say};
+use super::{Color, TestArguments, complain, coverage, is_interactive, refused, runtime, say};
 use crate::{
     coverage::{Covering, suggest},
     event::Event,
     exit::Exit,
     filter::Filter,
     report::{Format, Progress, Reporter, Versions, Wanted},
-    runner::{self, Options, Selected, Walks},
-    scenario,
-    shard::Part,
+    runner::{self, Options, Queued, Walks},
+    scenario::{self, Scenario},
+    shard::{Names, Part},
 };
 
 pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) -> Exit {
-    let scenarios = match load(&arguments.paths.paths, wanted_color) {
-        Ok(scenarios) => scenarios,
-        Err(exit) => return exit,
-    };
-    let scenarios = match scenario::replace(scenarios, &arguments.candidates) {
-        Ok(scenarios) => scenarios,
-        Err(why) => {
-            complain(&format!("error: {why}"));
-            return Exit::BadInput;
-        }
-    };
     let filter = arguments
         .filter
         .as_deref()
         .map_or_else(Filter::all, Filter::new);
-    let mut selected: Vec<Selected> = scenarios
-        .into_iter()
-        .filter_map(|scenario| {
-            let cases = filter.select(&scenario);
-            (!cases.is_empty()).then(|| Selected {
-                scenario: Arc::new(scenario),
-                cases,
-                position: 0,
-            })
-        })
-        .collect();
-    for (position, selected) in selected.iter_mut().enumerate() {
-        selected.position = position;
+    let mut queued: Vec<Queued> = Vec::new();
+    let mut names = Names::default();
+    let visit = |entry, scenario: Scenario| {
+        let cases = filter.select(&scenario);
+        if cases.is_empty() {
+            return;
+        }
+        if arguments.shard.is_some() {
+            let mine = cases.iter().map(|case| &scenario.cases[*case]);
+            mine.for_each(|case| names.add(&case.name));
+        }
+        queued.push(Queued {
+            entry,
+            cases,
+            position: queued.len(),
+        });
+    };
+    if let Err(problems) = scenario::each(&arguments.paths.paths, &arguments.candidates, visit) {
+        return refused(&problems, wanted_color);
     }
-    if selected.is_empty() {
+    if queued.is_empty() {
         let filter = arguments.filter.as_deref().unwrap_or_default();
         complain(&format!(
             "error: no case is selected: no name contains or matches `{filter}`\n\
@@ -52,30 +47,33 @@ pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) 
         ));
         return Exit::BadInput;
     }
-    let (selected, part) = match arguments.shard {
+    let (queued, part) = match arguments.shard {
         Some(shard) => {
-            let (mine, part) = shard.part_of(selected);
+            let (mine, part) = shard.part_of(queued, names);
             (mine, Some(part))
         }
-        None => (selected, None),
+        None => (queued, None),
     };
     if arguments.list {
-        for selected in &selected {
-            for case in &selected.cases {
-                say(&selected.scenario.cases[*case].name);
-            }
-        }
-        return Exit::Success;
+        return list(&queued);
     }
-    run(arguments, selected, part, color)
+    run(arguments, queued, part, color)
 }
 
-fn run(
-    arguments: &TestArguments,
-    selected: Vec<Selected>,
-    part: Option<Part>,
-    color: bool,
-) -> Exit {
+fn list(queued: &[Queued]) -> Exit {
+    for queued in queued {
+        match queued.select() {
+            Ok(selected) => selected.cases().iter().for_each(|case| say(&case.name)),
+            Err(why) => {
+                complain(&format!("error: {why}"));
+                return Exit::BadInput;
+            }
+        }
+    }
+    Exit::Success
+}
+
+fn run(arguments: &TestArguments, queued: Vec<Queued>, part: Option<Part>, color: bool) -> Exit {
     let versions = versions(&arguments.reports);
     let verbose = arguments.verbose;
     let mut reporters = match reporters(&arguments.reports, color, verbose, &versions) {
@@ -112,14 +110,14 @@ fn run(
     let mut progress = is_interactive().then(Progress::new);
     let mut unwritten = None;
     let summary = runtime.block_on(async {
-        let scenarios = selected.iter().map(|selected| &*selected.scenario);
+        let sandboxes = queued.iter().map(|queued| &queued.entry.sandbox);
         launchers
-            .prepare(scenarios, &mut |line| complain(line))
+            .prepare(sandboxes, &mut |line| complain(line))
             .await;
         let suggest = arguments
             .coverage_suggest
-            .then(|| (selected.clone(), options.clone()));
-        let summary = runner::run(selected, options, |event| {
+            .then(|| (queued.clone(), options.clone()));
+        let summary = runner::run(queued, options, |event| {
             let result = report(&mut reporters, progress.as_mut(), &event);
             unwritten = unwritten.take().or(result.err());
             if let Some(coverage) = &mut coverage {
@@ -127,8 +125,8 @@ fn run(
             }
         });
         let summary = summary.await;
-        if let (Some(coverage), Some((selected, options))) = (&mut coverage, suggest) {
-            suggest::search(&mut coverage.found, &selected, &options).await;
+        if let (Some(coverage), Some((queued, options))) = (&mut coverage, suggest) {
+            suggest::search(&mut coverage.found, &queued, &options).await;
         }
         launchers.close();
         summary

@@ -107,6 +107,13 @@ fn suite(record: &ScenarioRecord) -> TestSuite {
     ));
     suite.add_property(("candidate.sha256", record.candidate.hash.as_str()));
     suite.add_test_cases(record.cases.iter().map(|case| test_case(record, case)));
+    // A suite without a test case is a success to most servers.
+    if let (Some(error), true) = (&record.error, record.cases.is_empty()) {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(error.message());
+        status.set_type(error.word());
+        suite.add_test_case(TestCase::new(record.scenario.id.as_str(), status));
+    }
     suite
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     event::{Comparison, Event, ScenarioRecord, Summary},
-    shard::{Part, fingerprint},
+    shard::{Names, Part},
 };
 
 /// What the reports say together.
@@ -87,7 +87,9 @@ fn merge(mut reports: Vec<(&Path, Report)>) -> Result<Merged, String> {
     }
     if let Some(whole) = whole {
         let cases = records.iter().flat_map(|record| &record.cases);
-        let names = fingerprint(cases.map(|case| case.case.name.as_str()));
+        let mut names = Names::default();
+        cases.for_each(|case| names.add(&case.case.name));
+        let names = names.finish();
         if (records.len(), summary.cases(), names) != (whole.scenarios, whole.cases, whole.names) {
             return Err(incomplete());
         }

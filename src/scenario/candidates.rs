@@ -1,6 +1,6 @@
 //! Several candidates under the same tests: one scenario for each, which differ in nothing else.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::path::PathBuf;
 
 use super::{Action, Candidate, Scenario, words::quote};
 use crate::dialect::{CANDIDATE, Config, Replacement};
@@ -116,24 +116,7 @@ pub fn replace(
     for of_file in group(&scenarios) {
         all.extend(replace_in(of_file, replacements)?);
     }
-    match called_alike(&all) {
-        Some((one, other)) => Err(format!(
-            "{} and {} are both called {}\n(give the candidate another name)",
-            quote(&one.file.to_string_lossy()),
-            quote(&other.file.to_string_lossy()),
-            quote(&one.id)
-        )),
-        None => Ok(all),
-    }
-}
-
-/// Two scenarios of one identity: of a file `a@b` and of the candidate `b` of a file `a`.
-pub(super) fn called_alike(scenarios: &[Scenario]) -> Option<(&Scenario, &Scenario)> {
-    let mut owners = HashMap::new();
-    scenarios.iter().find_map(|scenario| {
-        let owner = owners.insert(scenario.id.as_str(), scenario)?;
-        Some((owner, scenario))
-    })
+    Ok(all)
 }
 
 /// The scenarios of one file, of which there is at least one.

@@ -1,20 +1,22 @@
 //! Paths to scenarios: finds the files, reads each, and shows the problems of all of them at once.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
-    Scenario, candidates, files, include,
+    Entry, Scenario, candidates, files, include,
     problem::{Problem, Problems},
     read,
-    source::Sources,
+    source::{Fingerprint, Sources},
     tree::Kind,
     words::quote,
     yaml,
 };
+use crate::dialect::Replacement;
 
 /// The folder that names of scenarios start from.
 const HOME: &str = "scenarios";
@@ -38,6 +40,23 @@ struct Found {
 /// All problems of all files: unreadable or malformed files, a folder without a scenario, two files
 /// with one identity.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, Problems> {
+    let mut scenarios = Vec::new();
+    each(paths, &[], |_, scenario| scenarios.push(scenario))?;
+    Ok(scenarios)
+}
+
+/// Reads every scenario as [`load`] does, with what the command line puts in the place of candidates, and lets
+/// it go after a `visit`, which gets what it takes to read it again. What was visited counts for nothing where
+/// there is an error.
+///
+/// # Errors
+///
+/// As [`load`], and a replacement that does not fit.
+pub fn each(
+    paths: &[PathBuf],
+    replacements: &[Replacement],
+    mut visit: impl FnMut(Entry, Scenario),
+) -> Result<(), Problems> {
     let mut problems = Vec::new();
     if paths.is_empty() {
         problems.push(Problem::general("no scenario file or folder was named"));
@@ -50,20 +69,38 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, Problems> {
         }
     }
     let found = distinct(found, &mut problems);
-    let mut scenarios = Vec::new();
+    let replacements: Arc<[Replacement]> = replacements.into();
+    let mut owners: HashMap<String, PathBuf> = HashMap::new();
+    // What does not fit one file mostly fits no other: one is enough.
+    let mut unfit = None;
     for Found { id, file } in found {
-        match read_file(&file, &id) {
-            Ok(of_file) => scenarios.extend(of_file),
-            Err(more) => problems.extend(more.into_vec()),
+        let (of_file, fingerprint) = match read_file(&file, &id) {
+            Ok(read) => read,
+            Err(more) => {
+                problems.extend(more.into_vec());
+                continue;
+            }
+        };
+        let of_file = match candidates::replace(of_file, &replacements) {
+            Ok(of_file) => of_file,
+            Err(why) => {
+                unfit = unfit.or(Some(Problem::words(&why)));
+                continue;
+            }
+        };
+        for scenario in of_file {
+            let entry = Entry::new(&scenario, fingerprint, &replacements);
+            if let Some(owner) = owners.insert(entry.id.clone(), file.clone()) {
+                unfit = unfit.or_else(|| Some(both_called(&owner, &file, &entry.id)));
+            }
+            visit(entry, scenario);
         }
     }
-    if problems.is_empty()
-        && let Some((one, other)) = candidates::called_alike(&scenarios)
-    {
-        problems.push(both_called(&one.file, &other.file, &one.id));
+    if problems.is_empty() {
+        problems.extend(unfit);
     }
     if problems.is_empty() {
-        Ok(scenarios)
+        Ok(())
     } else {
         Err(Problems::new(problems))
     }
@@ -76,6 +113,10 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, Problems> {
 ///
 /// All problems of the text and of the parts that it includes.
 pub fn parse(text: &str, file: &Path, id: &str) -> Result<Vec<Scenario>, Problems> {
+    read_text(text, file, id).map(|(scenarios, _)| scenarios)
+}
+
+fn read_text(text: &str, file: &Path, id: &str) -> Result<(Vec<Scenario>, Fingerprint), Problems> {
     if let Err(why) = files::check_size(text) {
         let problem = Problem::general(format!("{} {why}", show(file)));
         return Err(Problems::new(vec![problem]));
@@ -98,7 +139,9 @@ pub fn parse(text: &str, file: &Path, id: &str) -> Result<Vec<Scenario>, Problem
     };
     let mut drafts = merged.problems;
     match read::scenario(&sources, &merged.root, &about) {
-        Ok(scenario) if drafts.is_empty() => return Ok(candidates::against_each(scenario)),
+        Ok(scenario) if drafts.is_empty() => {
+            return Ok((candidates::against_each(scenario), sources.fingerprint()));
+        }
         Ok(_) => {}
         Err(more) => drafts.extend(more),
     }
@@ -175,9 +218,10 @@ pub(crate) fn with_tests(
     None
 }
 
-fn read_file(file: &Path, id: &str) -> Result<Vec<Scenario>, Problems> {
+/// Reads one file as [`parse`] does.
+pub(super) fn read_file(file: &Path, id: &str) -> Result<(Vec<Scenario>, Fingerprint), Problems> {
     match files::read_text(file) {
-        Ok(text) => parse(&text, file, id),
+        Ok(text) => read_text(&text, file, id),
         Err(why) => {
             let problem = Problem::general(format!("the scenario {} {why}", show(file)));
             Err(Problems::new(vec![problem]))
@@ -327,7 +371,7 @@ fn is_yaml(path: &Path) -> bool {
 fn both_called(one: &Path, other: &Path, id: &str) -> Problem {
     let (one, other) = (show(one), show(other));
     let message = format!("{one} and {other} are both called {}", quote(id));
-    Problem::general(message).help("rename one of the files")
+    Problem::general(message).help("rename one of the files, or a candidate")
 }
 
 /// Every file once; two files with one identity are a problem.

@@ -3,7 +3,7 @@
 //! `model` holds the types; everything else in this module turns text into them or says, for every
 //! problem of the file at once, where it is and what to do about it:
 //!
-//! 1. `load` finds the files, `files` reads them;
+//! 1. `load` finds the files, `files` reads them; [`Entry`] is what is kept of a scenario until its turn;
 //! 2. `yaml` turns a text into a `tree` whose nodes know their place in a `source`;
 //! 3. `include` merges shared parts into the tree;
 //! 4. `read` checks the tree against `shape` and `words` and builds the model;
@@ -13,6 +13,7 @@
 mod ask;
 mod candidates;
 mod capture;
+mod entry;
 mod files;
 mod include;
 mod load;
@@ -34,8 +35,9 @@ mod tests;
 
 pub use ask::{Question, ask, ask_about};
 pub use candidates::{group, replace};
+pub use entry::Entry;
 pub(crate) use load::with_tests;
-pub use load::{load, parse};
+pub use load::{each, load, parse};
 pub(crate) use model::net_text;
 pub use model::*;
 pub use problem::{Problem, Problems};

@@ -63,6 +63,14 @@ impl Problem {
         }
     }
 
+    /// The same of a message that has what to do about it in brackets on its second line.
+    pub(super) fn words(message: &str) -> Self {
+        match message.split_once("\n(") {
+            Some((message, help)) => Self::general(message).help(help.trim_end_matches(')')),
+            None => Self::general(message),
+        }
+    }
+
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self

@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest as _, Sha256};
+
 use super::Location;
 
 /// A stretch of one file, in bytes.
@@ -32,6 +34,9 @@ pub(super) struct Source {
     lines: Vec<usize>,
 }
 
+/// SHA-256 over all texts of a scenario, each behind its length.
+pub(super) type Fingerprint = [u8; 32];
+
 /// Every file that was read for one scenario.
 #[derive(Debug, Default)]
 pub(super) struct Sources(Vec<Source>);
@@ -44,6 +49,15 @@ impl Sources {
 
     pub(super) fn get(&self, file: usize) -> &Source {
         &self.0[file]
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        for source in &self.0 {
+            hash.update(source.text.len().to_le_bytes());
+            hash.update(&source.text);
+        }
+        hash.finalize().into()
     }
 
     pub(super) fn location(&self, span: Span) -> Location {

@@ -15,7 +15,7 @@ use self::{
 use super::{Coverage, Covering, Item, Measured, Met, Searched, Shadow, Suggested, matching};
 use crate::{
     event::{CaseRecord, ScenarioRecord},
-    runner::{self, Options, Selected},
+    runner::{self, Options, Queued, Selected},
     scenario::{self, Family},
     verdict::{Chain, Decider, Origin, Outcome, RejectAnswer, Verdict},
 };
@@ -29,7 +29,7 @@ const MOST_WAYS: usize = 4;
 const MOST_DEPTH: usize = 8;
 
 /// Looks for tests of everything that counts and that nothing matched.
-pub async fn search(coverage: &mut Coverage, selected: &[Selected], options: &Options) {
+pub async fn search(coverage: &mut Coverage, queued: &[Queued], options: &Options) {
     let options = Options {
         coverage: Covering::EachCase,
         record: None,
@@ -46,10 +46,13 @@ pub async fn search(coverage: &mut Coverage, selected: &[Selected], options: &Op
             let why = format!("only the first {MOST_RULES} were looked for");
             search.found.insert(index, Searched::NotTried(why));
         }
-        let of_ruleset = |one: &&Selected| ruleset.scenarios.contains(&one.scenario.id);
-        for one in selected.iter().filter(of_ruleset).take(MOST_SCENARIOS) {
-            if !search.left.is_empty() {
-                search.scenario(ruleset, one).await;
+        let of_ruleset = |one: &&Queued| ruleset.scenarios.contains(&one.entry.id);
+        for one in queued.iter().filter(of_ruleset).take(MOST_SCENARIOS) {
+            if search.left.is_empty() {
+                break;
+            }
+            if let Ok(selected) = one.select() {
+                search.scenario(ruleset, &selected).await;
             }
         }
         let not_tried = "no scenario of this run can be asked for it";

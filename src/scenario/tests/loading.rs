@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::PathBuf};
 use insta::assert_snapshot;
 
 use super::{Folder, with_tests};
-use crate::scenario::load;
+use crate::scenario::{Entry, Scenario, each, load};
 
 /// A folder whose scenarios are fine.
 fn shop() -> Folder {
@@ -101,7 +101,7 @@ fn two_scenarios_of_one_name_are_refused() {
     folder.write("more/basics.yml", &text);
     assert_snapshot!(folder.problems_of_all(&["scenarios", "more"]), @r"
     error: `scenarios/basics.yaml` and `more/basics.yml` are both called `basics`
-    help: rename one of the files
+    help: rename one of the files, or a candidate
     ");
 }
 
@@ -178,4 +178,40 @@ fn files_that_are_no_text_are_refused() {
 
     error: the scenario `d.yaml` does not exist
     ");
+}
+
+/// What was found good, in the order of the run.
+fn entries(folder: &Folder) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    each(&[folder.path("scenarios")], &[], |entry, _| {
+        entries.push(entry)
+    })
+    .unwrap();
+    entries
+}
+
+#[test]
+fn a_scenario_is_read_again_as_it_was() {
+    let folder = shop();
+    let read: Vec<Scenario> = entries(&folder)
+        .iter()
+        .map(|entry| entry.read().unwrap())
+        .collect();
+    assert_eq!(read, load(&[folder.path("scenarios")]).unwrap());
+}
+
+#[test]
+fn a_scenario_that_changed_before_its_turn_is_not_run() {
+    let folder = shop();
+    let entries = entries(&folder);
+    let text = with_tests(&["db -> office tcp/80: drop"]);
+    for other in [
+        text.replace("drop", "accept"),
+        text.replace("80", "x"),
+        String::new(),
+    ] {
+        folder.write("scenarios/basics.yaml", &other);
+        let entry = entries.iter().find(|entry| entry.id == "basics").unwrap();
+        assert!(entry.read().is_err(), "{other}");
+    }
 }
