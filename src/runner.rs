@@ -573,7 +573,7 @@ mod tests {
         fs::write(folder.path().join("a.nft"), "").unwrap();
         fs::write(&file, text("drop")).unwrap();
         let mut queued = Vec::new();
-        scenario::each(&[file.clone()], &[], |entry, _| {
+        scenario::each(std::slice::from_ref(&file), &[], |entry, _| {
             queued.push(Queued {
                 entry,
                 cases: vec![0],
