@@ -346,6 +346,108 @@ fn everything_open_is_as_sure_as_everything_closed() {
     }
 }
 
+/// From a host to the server, where these TCP and UDP ports are open and every connection is tracked.
+fn to_the_server(name: &str, from: &str, open: &str, among: &str) -> String {
+    format!(
+        "{{ name: {name}, from: {from}, to: server, only-open: {{ tcp: {open}, udp: {open}, among: {among} }} }}"
+    )
+}
+
+/// A firewall with these ports open towards the server, which tracks every connection.
+fn open_to_the_server(open: &str) -> Lab {
+    Lab::new(&format!(
+        "table inet t {{\n chain forward {{\n  type filter hook forward priority 0; policy drop;\n  \
+         ct state new meta l4proto {{ tcp, udp }} th dport {open} accept\n }}\n}}\n"
+    ))
+}
+
+/// What a batch lost for want of a buffer is looked at one by one, which a small buffer is enough for.
+#[test]
+fn what_a_full_buffer_may_have_swallowed_is_looked_at_again() {
+    let test = to_the_server("n", "client", "1-500", "1-600");
+    let folder = open_to_the_server("1-500").test(&test).folder();
+    let traced = |report: &Report| {
+        let mut traced = Vec::new();
+        for case in report.cases() {
+            assert_eq!(case.outcome, "pass", "{case:#?}");
+            for sweep in sweeps(case).values() {
+                assert_eq!(told(sweep), "1-500 accept, 501-600 drop");
+                traced.push(sweep.groups.iter().map(|group| group.traced).sum::<u32>());
+            }
+        }
+        traced
+    };
+    let usual = traced(&report(&folder, &[]));
+    assert!(usual.iter().all(|traced| *traced < 50), "{usual:?}");
+    let small = traced(&report(&folder, &["--blind", "small-buffers"]));
+    assert!(small.iter().all(|traced| *traced > 100), "{small:?}");
+}
+
+/// The limit of the table is the machine's, and cannot be lowered in a namespace: so the table is filled. A closed
+/// port may then be one whose packet found no room, and all of them are looked at one by one.
+#[test]
+fn a_full_connection_tracking_table_is_noticed() {
+    let most = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max");
+    let most = most.ok().and_then(|most| most.trim().parse().ok());
+    let most: usize = most.unwrap_or(262_144);
+    if most > 600_000 {
+        eprintln!("SKIPPED: to fill a table of {most} connections takes too long");
+        return;
+    }
+    let mut lab = open_to_the_server("1-65000");
+    // Of both families and protocols.
+    for number in 1..=most / 260_000 + 1 {
+        let name = format!("h{number}");
+        let address = format!("[198.51.100.{0}, \"2001:db8:ffff::{0}\"]", 100 + number);
+        lab = lab
+            .host(&format!("{name}: {{ behind: eth0, address: {address} }}"))
+            .test(&to_the_server(&name, &name, "1-65000", "1-65535"));
+    }
+    let folder = lab.folder();
+    let traced = |report: &Report| -> Vec<u32> {
+        let cases = report.cases();
+        let of_case = |case: &&Case| {
+            assert_eq!(case.outcome, "pass", "{case:#?}");
+            let sweeps = sweeps(case).into_values();
+            let closed = |sweep: Sweep| -> u32 {
+                assert_eq!(told(&sweep), "1-65000 accept, 65001-65535 drop");
+                let closed = sweep.groups.iter().filter(|group| group.first > 65_000);
+                closed.map(|group| group.traced).sum()
+            };
+            sweeps.map(closed).collect::<Vec<_>>()
+        };
+        cases.iter().flat_map(of_case).collect()
+    };
+    let emptied = traced(&report(&folder, &[]));
+    assert!(emptied.iter().all(|traced| *traced < 100), "{emptied:?}");
+    let kept = traced(&report(&folder, &["--blind", "connections-kept"]));
+    assert!(kept[0] < 100, "{kept:?}");
+    assert!(kept.contains(&535), "{kept:?}");
+}
+
+/// Every processor has more to do than it can.
+#[test]
+fn a_busy_machine_changes_no_verdict() {
+    let test = to_the_server("n", "client", "1-20000", "1-21000");
+    let folder = open_to_the_server("1-20000").test(&test).folder();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..2 * processors {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let report = report(&folder, &[]);
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for case in report.cases() {
+            assert_eq!(case.outcome, "pass", "{case:#?}");
+        }
+    });
+}
+
 /// At least so many ports are compared of every ruleset.
 const COMPARED: usize = 10_000;
 

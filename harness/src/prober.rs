@@ -160,7 +160,12 @@ impl<'a> Prober<'a> {
                 let tagged = links.any(|link| link.device == device && !link.tags.is_empty());
                 Ok((device, PacketSocket::wire(link.far_index, tagged)?))
             })
-            .collect::<Result<_, Broken>>()?;
+            .collect::<Result<BTreeMap<_, _>, Broken>>()?;
+        if blind == Some(Blind::SmallBuffers) {
+            let mut wires = wires.values();
+            let shrunk = wires.try_for_each(PacketSocket::shrink);
+            shrunk.doing(|| "make the prober's buffers small")?;
+        }
         let kinds: BTreeSet<(bool, u8)> = probes
             .iter()
             .flat_map(|probe| {
@@ -400,6 +405,9 @@ impl<'a> Prober<'a> {
         nft: &mut NftSocket,
         connections: usize,
     ) -> Result<(), Broken> {
+        if self.blind == Some(Blind::ConnectionsKept) {
+            return Ok(());
+        }
         let most = self
             .lab
             .firewall

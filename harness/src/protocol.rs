@@ -299,7 +299,7 @@ pub enum Origin {
     Firewall,
 }
 
-/// A sense to take away. Used by the tests that must not pass, and by `firedrill doctor`.
+/// A sense or a means to take away. Used by the tests that must not pass, and by `firedrill doctor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Blind {
@@ -315,11 +315,15 @@ pub enum Blind {
     BarrierLost,
     /// Nothing that arrives is seen, neither on the wire nor behind the input hook.
     CaptureDeaf,
+    /// The sockets that see what arrives hold next to nothing.
+    SmallBuffers,
+    /// Connection tracking is never emptied, however full its table is.
+    ConnectionsKept,
 }
 
 impl Blind {
-    /// Every way to blind the harness.
-    pub const ALL: [Self; 6] = [
+    /// Every sense: without one of them nothing may pass.
+    pub const SENSES: [Self; 6] = [
         Self::TraceDeaf,
         Self::TraceOverflow,
         Self::ProbesNeverEnter,
@@ -327,6 +331,8 @@ impl Blind {
         Self::BarrierLost,
         Self::CaptureDeaf,
     ];
+    /// Every means: without one of them less may pass, and all that does is right.
+    pub const MEANS: [Self; 2] = [Self::SmallBuffers, Self::ConnectionsKept];
 
     /// The word for it.
     #[must_use]
@@ -338,6 +344,8 @@ impl Blind {
             Self::CandidateNotLoaded => "candidate-not-loaded",
             Self::BarrierLost => "barrier-lost",
             Self::CaptureDeaf => "capture-deaf",
+            Self::SmallBuffers => "small-buffers",
+            Self::ConnectionsKept => "connections-kept",
         }
     }
 }
@@ -346,8 +354,12 @@ impl std::str::FromStr for Blind {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|blind| blind.word() == word);
-        known.ok_or_else(|| format!("it is one of {}", Self::ALL.map(Self::word).join(", ")))
+        let all = [&Self::SENSES[..], &Self::MEANS[..]].concat();
+        let known = all.iter().find(|blind| blind.word() == word);
+        let words = || all.iter().map(|blind| blind.word()).collect::<Vec<_>>();
+        known
+            .copied()
+            .ok_or_else(|| format!("it is one of {}", words().join(", ")))
     }
 }
 

@@ -235,6 +235,11 @@ impl PacketSocket {
         })
     }
 
+    /// Holds as little from now on as the kernel allows (`SOCK_MIN_RCVBUF`, a few frames).
+    pub(crate) fn shrink(&self) -> io::Result<()> {
+        sys::set_option(&self.fd, libc::SOL_SOCKET, libc::SO_RCVBUF, 0)
+    }
+
     /// How many frames it could not take since it was opened.
     pub(crate) fn lost(&self) -> io::Result<u32> {
         sys::packets_lost(&self.fd)
