@@ -31,6 +31,7 @@ mod nftnetlink;
 mod prober;
 mod root;
 mod rtnetlink;
+mod ruleset;
 mod sandbox;
 mod socket;
 mod stencil;

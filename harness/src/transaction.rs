@@ -16,14 +16,16 @@ use std::{
 };
 
 use libc::{SYS_sendmsg, iovec, msghdr};
-use netlink_packet_core::NlasIterator;
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::uio::{RemoteIoVec, process_vm_readv},
     unistd::Pid,
 };
 
-use crate::sys::{self, Notification};
+use crate::{
+    netlink::{HEADERS, attribute, messages},
+    sys::{self, Notification},
+};
 
 /// The largest batch that is taken apart, in bytes: some hundred thousand rules.
 const MAX_BATCH: usize = 64 << 20;
@@ -168,8 +170,6 @@ const BATCH_END: u16 = 0x11;
 const NEW_CHAIN: u16 = 0xa03;
 const NEW_RULE: u16 = 0xa06;
 const NEW_SET: u16 = 0xa09;
-/// A netlink header with that of netfilter.
-const HEADERS: usize = 20;
 
 /// A batch as several, none larger than `room`. A border lies where nothing is under way: not between an
 /// anonymous set or a chain of `jump { … }` and the rule that they belong to, which only know each other within
@@ -219,34 +219,6 @@ fn split(batch: &[u8], room: usize) -> Option<Vec<Vec<u8>>> {
     }
     close(&mut part);
     group.is_empty().then_some(parts)
-}
-
-/// The messages of a batch with their types, each with its padding.
-fn messages(mut batch: &[u8]) -> Option<Vec<(u16, &[u8])>> {
-    let mut found = Vec::new();
-    while !batch.is_empty() {
-        let length = u32::from_ne_bytes(batch.get(..4)?.try_into().ok()?) as usize;
-        let kind = u16::from_ne_bytes(batch.get(4..6)?.try_into().ok()?);
-        let padded = length.next_multiple_of(4);
-        if length < HEADERS || padded > batch.len() {
-            return None;
-        }
-        let (message, rest) = batch.split_at(padded);
-        found.push((kind, message));
-        batch = rest;
-    }
-    Some(found)
-}
-
-/// An attribute of a message, if it has it; the outer `None` if it cannot be read.
-fn attribute(message: &[u8], wanted: u16) -> Option<Option<Vec<u8>>> {
-    for attribute in NlasIterator::new(message.get(HEADERS..)?) {
-        let attribute = attribute.ok()?;
-        if attribute.kind() == wanted {
-            return Some(Some(attribute.value().to_vec()));
-        }
-    }
-    Some(None)
 }
 
 fn has(message: &[u8], wanted: u16) -> Option<bool> {

@@ -59,3 +59,31 @@ fn a_script_that_does_nothing_proves_nothing(#[case] command: &str) {
         "{told:?}"
     );
 }
+
+/// A fresh lab is listed anew, unless the kernel says that its rules are those of the first.
+#[test]
+fn a_script_that_makes_other_rules_each_time_is_listed_each_time() {
+    let script = "#!/bin/sh\nset -e\nnft add table ip t\n\
+                  nft add chain ip t c '{ type filter hook input priority 0; policy accept; }'\n\
+                  nft add rule ip t c tcp dport 22 drop comment \"id$(tr -d - < /proc/sys/kernel/random/uuid)\"\n";
+    let twice = |name: &str| {
+        format!(
+            "{{ name: {name}, from: client, to: firewall, service: tcp/22, family: ipv4, repeat: 2, expect: drop }}"
+        )
+    };
+    let told = Drill::new("script: fw.sh")
+        .file("fw.sh", script)
+        .test(&twice("one"))
+        .test(&twice("two"))
+        .test(&twice("three"))
+        .told(&[]);
+    let comment = |all: &str| {
+        all.split("comment \\\"")
+            .nth(1)
+            .map(|rest| rest[..36].to_owned())
+    };
+    let comments: std::collections::BTreeSet<Option<String>> =
+        told.iter().map(|case| comment(&case.all)).collect();
+    assert_eq!(comments.len(), 3, "{told:?}");
+    assert!(!comments.contains(&None), "{told:?}");
+}
