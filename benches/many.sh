@@ -137,8 +137,9 @@ run dozens 1 1000
 run thousands 1 40000
 echo "memory, scenarios of 20 probes (wanted: less than 100 MiB, flat)"
 for name in dozens hundreds thousands; do
-	printf '  %4d scenarios           %4d MiB   %6d us per scenario\n' "$(find "$work/$name" -name '*.yaml' | wc -l)" "$(mib "$name")" \
-		$(($(median_of "$work/$name.us") / $(find "$work/$name" -name '*.yaml' | wc -l)))
+	count=$(find "$work/$name" -name '*.yaml' | wc -l)
+	printf '  %4d scenarios           %4d MiB   %6.0f us per scenario\n' "$count" "$(mib "$name")" \
+		"$(ratio "$(median_of "$work/$name.us")" "$count")"
 done
 
 # ---- a straight line ----------------------------------------------------------------------------

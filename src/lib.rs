@@ -14,6 +14,7 @@ pub mod filter;
 pub mod judge;
 pub mod launch;
 pub mod libtest;
+mod lookup;
 pub mod memory;
 mod pace;
 pub mod path;

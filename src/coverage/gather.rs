@@ -12,13 +12,12 @@ use firedrill_harness::{
 };
 
 use super::{
-    Covering, Elements, Hits, Measured, Met, Sets,
-    elements::{Looked, Shown, Table, Value},
-    inventory::Inventory,
+    Covering, Elements, Hits, Measured, Met, Sets, elements::Looked, inventory::Inventory,
     walk::Walk,
 };
 use crate::{
     dialect::{Loadable, listing::Ruleset},
+    lookup::{Shown, Table, Value},
     path::{self, Traced},
     verdict::{Decider, Verdict},
 };
@@ -63,7 +62,7 @@ pub(super) struct Found {
     pub(super) walk: Walk,
     pub(super) decided: Option<usize>,
     /// What the rules that matched looked up: item, which of its lookups, value.
-    looked: Vec<(usize, usize, Option<Value>)>,
+    looked: Vec<(usize, usize, Option<Vec<Value>>)>,
 }
 
 impl Gathered {
@@ -162,7 +161,11 @@ impl Gathered {
                     let first = run.events.first().and_then(|event| event.packet.as_ref());
                     let seen = first.and_then(|bytes| Seen::parse_traced(&bytes.0, carried));
                     let shown = seen.as_ref().map(|seen| Shown {
-                        seen,
+                        source: seen.source,
+                        destination: seen.destination,
+                        protocol: seen.protocol,
+                        ports: seen.ports(),
+                        icmp_type: seen.icmp_type(),
                         iif,
                         oif,
                         state: state.filter(|_| which == Traced::Probe),
@@ -271,7 +274,7 @@ fn look_up(
     inventory: &Inventory,
     matched: &[usize],
     mut shown: Option<Shown<'_>>,
-    looked: &mut Vec<(usize, usize, Option<Value>)>,
+    looked: &mut Vec<(usize, usize, Option<Vec<Value>>)>,
 ) {
     for item in matched {
         if inventory.items[*item].text.contains(" set ") {
@@ -279,8 +282,7 @@ fn look_up(
         }
         let lookups = inventory.lookups.get(item).into_iter().flatten();
         for (nth, lookup) in lookups.enumerate() {
-            let key = lookup.key.ok();
-            let value = key.zip(shown).and_then(|(key, shown)| key.value(shown));
+            let value = shown.and_then(|shown| lookup.value(shown));
             looked.push((*item, nth, value));
         }
     }

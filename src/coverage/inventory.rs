@@ -5,13 +5,13 @@ use std::{
     ops::Range,
 };
 
-use super::elements::{Lookup, lookups};
 use crate::{
     dialect::{
         self, CANDIDATE,
         listing::{Base, Ruleset},
         xtables::LEGACY,
     },
+    lookup::{Lookup, lookups},
     verdict::{Chain, Decider, Origin},
 };
 

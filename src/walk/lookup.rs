@@ -1,13 +1,9 @@
-//! In which sets and maps a rule looked something up, and which element decided. The trace says neither:
-//! the one stands in the text of the rule, and the other follows from the headers of the packet. An element is
-//! only named where the headers leave no other.
+//! In which sets and maps a rule that matched looked something up, and which element decided.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
-use super::Headers;
-use crate::dialect::listing::SetListing;
+use crate::{
+    dialect::listing::SetListing,
+    lookup::{self, Shown, Table, Value},
+};
 
 /// A look-up of a rule that matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,222 +20,45 @@ pub struct Lookup {
     pub element: Option<String>,
 }
 
-/// What headers say of the packet.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Facts<'a> {
-    pub(super) headers: Option<Headers>,
-    pub(super) protocol: u8,
-    pub(super) iif: Option<&'a str>,
-    pub(super) oif: Option<&'a str>,
-}
-
-/// Words; what stands between quotes is one, quotes included, and so is what stands between braces.
-pub(super) fn quoted_apart(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let (mut start, mut quoted, mut depth) = (None, false, 0_usize);
-    for (at, c) in text.char_indices() {
-        match c {
-            '"' => quoted = !quoted,
-            '{' if !quoted => depth += 1,
-            '}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        let apart = c.is_whitespace() && !quoted && depth == 0;
-        match (apart, start) {
-            (true, Some(from)) => {
-                words.push(&text[from..at]);
-                start = None;
-            }
-            (false, None) => start = Some(at),
-            (true, None) | (false, Some(_)) => {}
-        }
-    }
-    words.extend(start.map(|from| &text[from..]));
-    words
-}
-
-/// The look-ups of a rule, from its text. `sets` are those of the listing.
+/// The look-ups of a rule of this text. `sets` are those of the listing.
 pub(super) fn lookups<'s>(
     text: &str,
-    facts: &Facts<'_>,
+    shown: Option<Shown<'_>>,
     sets: &impl Fn() -> &'s [SetListing],
 ) -> Vec<Lookup> {
-    let words = quoted_apart(text);
-    let mut found = Vec::new();
-    for (place, word) in words.iter().enumerate() {
-        let named = word.strip_prefix('@');
-        let listed = word
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'));
-        let (end, absent) = match place.checked_sub(1).map(|before| words[before]) {
-            Some("!=") => (place - 1, true),
-            Some("==" | "vmap" | "map") => (place - 1, false),
-            Some(_) => (place, false),
-            None => continue,
+    let told = |lookup: lookup::Lookup| {
+        let value = shown.and_then(|shown| lookup.value(shown));
+        let elements = match &lookup.table {
+            Table::Anonymous(elements) => elements.as_slice(),
+            Table::Named(name) => named(sets(), name),
+            Table::Ipset => &[],
         };
-        if named.is_none() && listed.is_none() {
-            if let ("--match-set", [set, ends]) =
-                (*word, words.get(place + 1..place + 3).unwrap_or_default())
-            {
-                found.push(Lookup {
-                    key: (*ends).to_owned(),
-                    value: None,
-                    set: (*set).to_owned(),
-                    absent: place > 0 && words[place - 1] == "!",
-                    element: None,
-                });
-            }
-            continue;
+        let texts = || elements.iter().map(String::as_str);
+        let only = value.as_ref().map(|value| lookup.only(texts(), value));
+        Lookup {
+            value: value.map(|value| {
+                let parts = value.iter().map(Value::to_string);
+                parts.collect::<Vec<_>>().join(" . ")
+            }),
+            element: only.and_then(|only| Some(elements[only.ok()?].clone())),
+            key: lookup.key,
+            set: lookup.set,
+            absent: lookup.absent,
         }
-        let Some(key) = key(&words[..end]) else {
-            continue;
-        };
-        let value: Option<Vec<String>> = key.iter().map(|part| facts.value(part)).collect();
-        let elements = match (named, listed) {
-            (Some(name), _) => {
-                let mut called = sets().iter().filter(|set| set.is(name));
-                // Tables may have sets of the same name.
-                match (called.next(), called.next()) {
-                    (Some(only), None) => only.elements.clone(),
-                    _ => Vec::new(),
-                }
-            }
-            (None, Some(listed)) => anonymous(listed),
-            (None, None) => continue,
-        };
-        let covering: Vec<&String> = elements
-            .iter()
-            .filter(|element| value.as_ref().is_some_and(|value| covers(element, value)))
-            .collect();
-        let element = match covering.as_slice() {
-            [only] if !absent => Some((*only).clone()),
-            _ => None,
-        };
-        found.push(Lookup {
-            key: key.join(" . "),
-            value: value.map(|value| value.join(" . ")),
-            set: (*word).to_owned(),
-            absent,
-            element,
-        });
-    }
+    };
+    let found = lookup::lookups(text).into_iter();
     found
-}
-
-/// The key at the end of these words, in its parts; `None` if it is none that is known.
-fn key(words: &[&str]) -> Option<Vec<String>> {
-    const ALONE: [&str; 4] = ["iifname", "oifname", "iif", "oif"];
-    const HEADERS: [&str; 12] = [
-        "ip", "ip6", "tcp", "udp", "sctp", "udplite", "th", "meta", "ct", "icmp", "icmpv6", "ether",
-    ];
-    let mut parts = Vec::new();
-    let mut rest = words;
-    loop {
-        let (part, before) = match rest {
-            [before @ .., header, field] if HEADERS.contains(header) => {
-                (format!("{header} {field}"), before)
-            }
-            [before @ .., alone] if ALONE.contains(alone) => ((*alone).to_owned(), before),
-            _ => return None,
-        };
-        parts.push(part);
-        match before {
-            [before @ .., "."] => rest = before,
-            _ => break,
-        }
-    }
-    parts.reverse();
-    Some(parts)
-}
-
-/// The elements of a set without a name, without what they map to.
-fn anonymous(listed: &str) -> Vec<String> {
-    let mut quoted = false;
-    let parts = listed.split(move |c: char| {
-        quoted ^= c == '"';
-        c == ',' && !quoted
-    });
-    parts
-        .map(|part| {
-            let mapped = part.split_once(" : ").map_or(part, |(element, _)| element);
-            mapped.trim().to_owned()
-        })
-        .filter(|element| !element.is_empty())
+        .filter(|lookup| !lookup.key.is_empty())
+        .map(told)
         .collect()
 }
 
-/// Whether an element is this value, or an interval around it.
-fn covers(element: &str, value: &[String]) -> bool {
-    let parts: Vec<&str> = element.split(" . ").map(str::trim).collect();
-    parts.len() == value.len()
-        && parts
-            .iter()
-            .zip(value)
-            .all(|(part, value)| is_in(part.trim_matches('"'), value))
-}
-
-fn is_in(listed: &str, value: &str) -> bool {
-    if listed == value || listed == "*" {
-        return true;
-    }
-    if let Some(prefix) = listed.strip_suffix('*') {
-        return value.starts_with(prefix);
-    }
-    if let Ok(address) = value.parse::<IpAddr>() {
-        if let Ok(net) = listed.parse::<IpNet>() {
-            return net.contains(&address);
-        }
-        let range = listed.split_once('-');
-        let range = range.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
-        return range
-            .is_some_and(|(first, last): (IpAddr, IpAddr)| (first..=last).contains(&address));
-    }
-    if let Ok(number) = value.parse::<u32>() {
-        let range = listed.split_once('-');
-        let range = range.and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
-        return range.is_some_and(|(first, last): (u32, u32)| (first..=last).contains(&number));
-    }
-    false
-}
-
-impl Facts<'_> {
-    /// What a part of a key is in this packet.
-    fn value(&self, part: &str) -> Option<String> {
-        let headers = self.headers?;
-        let v6 = headers.source.is_ipv6();
-        let port = |tcp: &str| {
-            let same = match tcp {
-                "tcp" => self.protocol == 6,
-                "udp" => self.protocol == 17,
-                "sctp" => self.protocol == 132,
-                "udplite" => self.protocol == 136,
-                other => other == "th",
-            };
-            headers.ports.filter(|_| same)
-        };
-        let (header, field) = part.split_once(' ').unwrap_or((part, ""));
-        match (header, field) {
-            ("ip", "saddr") if !v6 => Some(headers.source.to_string()),
-            ("ip", "daddr") if !v6 => Some(headers.destination.to_string()),
-            ("ip6", "saddr") if v6 => Some(headers.source.to_string()),
-            ("ip6", "daddr") if v6 => Some(headers.destination.to_string()),
-            (_, "sport") => port(header).map(|(sport, _)| sport.to_string()),
-            (_, "dport") => port(header).map(|(_, dport)| dport.to_string()),
-            ("iifname" | "iif", _) | ("meta", "iifname" | "iif") => self.iif.map(str::to_owned),
-            ("oifname" | "oif", _) | ("meta", "oifname" | "oif") => self.oif.map(str::to_owned),
-            ("meta", "l4proto") | ("ip", "protocol") | ("ip6", "nexthdr") => {
-                let name = match self.protocol {
-                    1 => "icmp",
-                    6 => "tcp",
-                    17 => "udp",
-                    58 => "ipv6-icmp",
-                    132 => "sctp",
-                    _ => return None,
-                };
-                Some(name.to_owned())
-            }
-            _ => None,
-        }
+/// The elements of the only set of this name: tables may have sets of the same name.
+fn named<'s>(sets: &'s [SetListing], name: &str) -> &'s [String] {
+    let mut called = sets.iter().filter(|set| set.is(name));
+    match (called.next(), called.next()) {
+        (Some(only), None) => &only.elements,
+        _ => &[],
     }
 }
 
@@ -256,20 +75,18 @@ mod tests {
         \tset known {\n\t\ttype ifname\n\t\telements = { \"ens1\", \"wg*\" }\n\t}\n}\n";
 
     fn one(text: &str) -> Vec<String> {
-        let facts = Facts {
-            headers: Some(Headers {
-                source: "198.51.100.7".parse().expect("an address"),
-                destination: "192.0.2.1".parse().expect("an address"),
-                ports: Some((40000, 85)),
-                ttl: 64,
-                dscp: 0,
-            }),
+        let shown = Shown {
+            source: "198.51.100.7".parse().expect("an address"),
+            destination: "192.0.2.1".parse().expect("an address"),
             protocol: 6,
+            ports: Some((40000, 85)),
+            icmp_type: None,
             iif: Some("eth0"),
             oif: None,
+            state: None,
         };
         let sets = listing::sets(LISTING);
-        let found = lookups(text, &facts, &|| &sets[..]);
+        let found = lookups(text, Some(shown), &|| &sets[..]);
         found
             .iter()
             .map(|lookup| {

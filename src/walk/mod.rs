@@ -15,12 +15,13 @@ use firedrill_harness::{
 };
 
 pub use self::lookup::Lookup;
-use self::lookup::{Facts, lookups, quoted_apart};
+use self::lookup::lookups;
 use crate::{
     dialect::{
         listing::{Base, Ruleset, SetListing, sets},
         xtables::LEGACY,
     },
+    lookup::{Shown, quoted_apart},
     path::{self, Run, Traced},
     verdict::{Chain, Decider, Policy, Rule},
 };
@@ -222,32 +223,34 @@ fn passage<'s>(
         let interface = around.lab.interfaces.get(interface_at(index?)?)?;
         Some(interface.name.as_str())
     };
-    let facts = Facts {
-        headers,
+    let shown = headers.map(|headers| Shown {
+        source: headers.source,
+        destination: headers.destination,
         protocol: carried,
+        ports: headers.ports,
+        icmp_type: None,
         iif: name(first.and_then(|event| event.iif)),
         oif: name(first.and_then(|event| event.oif)),
-    };
+        state: None,
+    });
     Passage {
         base: ruleset.chain(&run.chain).and_then(|info| info.base.clone()),
         layer: ruleset.policy_layer(&run.chain).map(str::to_owned),
         headers,
-        stops: stops(run, &facts, around.ruleset, sets),
+        stops: stops(run, shown, around.ruleset, sets),
         chain: run.chain.clone(),
     }
 }
 
 fn stops<'s>(
     run: &Run<'_>,
-    facts: &Facts<'_>,
+    mut shown: Option<Shown<'_>>,
     ruleset: &Ruleset,
     sets: &impl Fn() -> &'s [SetListing],
 ) -> Vec<Stop> {
     // The chains from the base chain to where the packet is.
     let mut inside: Vec<String> = vec![run.chain.name.clone()];
     let mut mark = run.events.first().map_or(0, |event| event.mark);
-    // As the packet is where the next rule stands.
-    let mut facts = *facts;
     let mut stops = Vec::new();
     for (number, event) in run.events.iter().enumerate() {
         match inside.iter().rposition(|name| *name == event.chain) {
@@ -288,10 +291,10 @@ fn stops<'s>(
             mark = event.mark;
             beside.push(Beside::Marked(mark));
         }
-        let lookups = lookups(text, &facts, sets);
+        let lookups = lookups(text, shown, sets);
         // The trace shows the headers at the start of a chain only.
         if writes_headers(text) {
-            facts.headers = None;
+            shown = None;
         }
         stops.push(Stop {
             depth,

@@ -78,12 +78,16 @@ fn an_element_was_met_where_that_is_certain_and_is_not_known_elsewhere() {
         of_rule[1]["elements"],
         met(&[("80", 1), ("83", 0), ("8000-8010", 2)])
     );
+    let of_rule = sets(&document, 24);
+    assert_eq!(
+        of_rule[0]["elements"],
+        met(&[("198.51.100.7 . 90", 1), ("198.51.100.7 . 91", 0)])
+    );
     for (line, why) in [
         (
             23,
             "the elements of a named set were not looked at, or rules fill it",
         ),
-        (24, "several fields are looked up together"),
         (25, "a rule matches what is not in it"),
     ] {
         let sets = sets(&document, line);
@@ -95,7 +99,8 @@ fn an_element_was_met_where_that_is_certain_and_is_not_known_elsewhere() {
         "  fw.nft:18  @zones\n    never met: eth1\n",
         "  fw.nft:21  @office\n    never met: 203.0.113.1\n",
         "    never met: 83\n",
-        "  not known, because several fields are looked up together: fw.nft:24\n",
+        "    never met: 198.51.100.7 . 91\n",
+        "  not known, because a rule matches what is not in it: fw.nft:25\n",
     ] {
         assert!(
             ended.stdout.contains(part),

@@ -217,6 +217,14 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// The type of an ICMP or ICMPv6 message.
+    #[must_use]
+    pub fn icmp_type(&self) -> Option<u8> {
+        matches!(self.protocol, protocol::ICMP | protocol::ICMPV6)
+            .then(|| self.transport()?.first().copied())
+            .flatten()
+    }
+
     /// The control bits of TCP.
     #[must_use]
     pub fn tcp_flags(&self) -> Option<u8> {
