@@ -157,12 +157,7 @@ impl Reader<'_> {
 
     fn matrix_draft<'n>(&mut self, value: Value<'n>, world: World<'_>) -> Option<Draft<'n>> {
         let fields = self.fields(value, &shape::MATRIX)?;
-        let name = match fields.get("name") {
-            Some(value) => self
-                .line(value, "a name")
-                .map(|word| Some(word.text.to_owned())),
-            None => Some(None),
-        };
+        let name = self.name(&fields);
         let from = fields
             .get("from")
             .and_then(|value| self.parties(value, world));
@@ -170,17 +165,14 @@ impl Reader<'_> {
             .get("to")
             .and_then(|value| self.parties(value, world));
         let probes = fields.get("service").and_then(|value| self.services(value));
-        let family = match fields.get("family") {
-            Some(value) => self.family(value).map(Some),
-            None => Some(None),
-        };
+        let family = self.family(&fields);
         let expect = fields.get("expect").and_then(|value| self.outcome(value));
         if let Some(expect) = &expect {
             self.counted_only_if_repeated(expect, None)?;
         }
         let mut draft = Draft {
             at: fields.at,
-            name: name?,
+            name: name?.map(|word| word.text.to_owned()),
             from: from?,
             to: to?,
             probes: probes?,

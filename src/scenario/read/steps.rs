@@ -110,14 +110,8 @@ impl Reader<'_> {
         let Some(fields) = self.fields(value, &shape::CONVERSATION) else {
             return;
         };
-        let name = match fields.get("name") {
-            Some(value) => self.line(value, "a name").map(Some),
-            None => Some(None),
-        };
-        let family = match fields.get("family") {
-            Some(value) => self.family(value).map(Some),
-            None => Some(None),
-        };
+        let name = self.name(&fields);
+        let family = self.family(&fields);
         let steps = fields
             .get("steps")
             .and_then(|value| self.steps(value, world));

@@ -75,20 +75,9 @@ impl Reader<'_> {
         let Some(fields) = self.fields(value, &shape::SWEEP) else {
             return;
         };
-        let name = match fields.get("name") {
-            Some(value) => self.line(value, "a name").map(Some),
-            None => Some(None),
-        };
-        let from = self.end_field(&fields, "from");
-        let to = self.end_field(&fields, "to");
-        let ends = match (from, to) {
-            (Some(from), Some(to)) => self.ends(from, to, world),
-            _ => None,
-        };
-        let family = match fields.get("family") {
-            Some(value) => self.family(value).map(Some),
-            None => Some(None),
-        };
+        let name = self.name(&fields);
+        let (from, to, ends) = self.both_ends(&fields, world);
+        let family = self.family(&fields);
         let said = fields
             .get("only-open")
             .and_then(|value| self.only_open(value));

@@ -271,25 +271,14 @@ impl Reader<'_> {
 
     fn long_form(&mut self, value: Value<'_>, world: World<'_>) -> Option<TestDraft> {
         let fields = self.fields(value, &shape::TEST)?;
-        let name = match fields.get("name") {
-            Some(value) => self.line(value, "a name").map(Some),
-            None => Some(None),
-        };
-        let from = self.end_field(&fields, "from");
-        let to = self.end_field(&fields, "to");
-        let ends = match (from, to) {
-            (Some(from), Some(to)) => self.ends(from, to, world),
-            _ => None,
-        };
+        let name = self.name(&fields);
+        let (from, to, ends) = self.both_ends(&fields, world);
         let probes = match self.either(&fields) {
             Some(("service", value)) => self.services(value),
             Some((_, value)) => self.packet(value).map(|probe| vec![probe]),
             None => None,
         };
-        let family = match fields.get("family") {
-            Some(value) => self.family(value).map(Some),
-            None => Some(None),
-        };
+        let family = self.family(&fields);
         let outcome = fields.get("expect").and_then(|value| self.outcome(value));
         let repeat = self.repeat(&fields);
         let sender = self.sender(&fields, ends.as_ref());
@@ -317,7 +306,30 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn end_field<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Option<Word<'n>> {
+    /// `name:`, if the test has one; the outer `None` if it is wrong.
+    pub(super) fn name<'n>(&mut self, fields: &Fields<'n>) -> Option<Option<Word<'n>>> {
+        match fields.get("name") {
+            Some(value) => self.line(value, "a name").map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// `from:` and `to:`, and whether a packet of the one meets the firewall on its way to the other.
+    pub(super) fn both_ends<'n>(
+        &mut self,
+        fields: &Fields<'n>,
+        world: World<'_>,
+    ) -> (Option<Word<'n>>, Option<Word<'n>>, Option<Ends>) {
+        let from = self.end_field(fields, "from");
+        let to = self.end_field(fields, "to");
+        let ends = match (from, to) {
+            (Some(from), Some(to)) => self.ends(from, to, world),
+            _ => None,
+        };
+        (from, to, ends)
+    }
+
+    fn end_field<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Option<Word<'n>> {
         self.line(fields.get(name)?, "a host or `firewall`")
     }
 
@@ -350,11 +362,15 @@ impl Reader<'_> {
         sound.then_some(probes)
     }
 
-    pub(super) fn family(&mut self, value: Value<'_>) -> Option<(Family, Span)> {
+    /// `family:`, if the test has one; the outer `None` if it is wrong.
+    pub(super) fn family(&mut self, fields: &Fields<'_>) -> Option<Option<(Family, Span)>> {
+        let Some(value) = fields.get("family") else {
+            return Some(None);
+        };
         let word = self.line(value, "an address family")?;
         match word.text {
-            "ipv4" => Some((Family::Ipv4, word.span)),
-            "ipv6" => Some((Family::Ipv6, word.span)),
+            "ipv4" => Some(Some((Family::Ipv4, word.span))),
+            "ipv6" => Some(Some((Family::Ipv6, word.span))),
             other => {
                 let help = words::suggest(other, ["ipv4", "ipv6"]);
                 self.no_such(word, "address family", help);
