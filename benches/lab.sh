@@ -16,8 +16,8 @@ trap 'rm -rf "$folder"' EXIT
 measure() { # SCENARIO
 	for _ in $(seq "$runs"); do
 		"$firedrill" test "$1" --record "$folder" >/dev/null
-		# The time at which the agent reported the candidate as loaded, in microseconds.
-		sed -n 's/.*"loaded":.*"elapsed_us":\([0-9]*\).*/\1/p' "$folder"/*/*.jsonl
+		# The time at which the agent reported the candidate as loaded, in microseconds; further labs come later.
+		sed -n '/"loaded":/ { s/.*"elapsed_us":\([0-9]*\).*/\1/p; q }' "$folder"/*/*.jsonl
 		rm -rf "${folder:?}"/*
 	done | summary
 }
