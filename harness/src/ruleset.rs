@@ -30,8 +30,8 @@ const INTERRUPTED: u16 = 0x10;
 /// Where netfilter's header has the family, behind netlink's.
 const FAMILY: usize = 16;
 
-/// All that a listing of the rules of a namespace is made from, but for the harness's own tables: equal for
-/// equal listings. Counters are part of it, so a packet that came by makes a difference.
+/// All that `nft` makes a listing of a namespace's rules from, but for the harness's own tables: what is equal here is
+/// listed alike. Counters are part of it, so a packet that came by makes a difference, and then `nft` is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dump {
     /// In the kernel's order: type, family and attributes of each message.
