@@ -52,6 +52,22 @@ pub(crate) struct Link {
     pub(crate) tags: Vec<VlanTag>,
 }
 
+#[cfg(test)]
+impl Link {
+    /// The link of a lab's only interface, for tests that send nothing.
+    pub(crate) fn example(tags: Vec<VlanTag>) -> Self {
+        Self {
+            name: "eth0".to_owned(),
+            firewall_index: 2,
+            firewall_mac: [2, 0, 0, 0, 0, 1],
+            far_index: 1000,
+            far_mac: [2, 0, 0, 0, 0, 2],
+            device: 0,
+            tags,
+        }
+    }
+}
+
 /// Settings of the kernel before interfaces exist, which inherit them. Forwarding comes first, because
 /// changing it resets others.
 const SETTINGS: &[(&str, &str)] = &[

@@ -10,8 +10,9 @@ use netlink_sys::{Socket, SocketAddr};
 /// What is read from a netlink socket at once; the kernel's messages are at most a few pages.
 pub(crate) const DATAGRAM_BYTES: usize = 32 * 1024;
 
-/// A netlink header with that of netfilter.
-pub(crate) const HEADERS: usize = 20;
+/// The size of a netlink header, and with that of netfilter.
+pub(crate) const HEADER: usize = 16;
+pub(crate) const HEADERS: usize = HEADER + 4;
 
 /// Opens a socket to the kernel in the current network namespace.
 pub(crate) fn open(protocol: isize) -> io::Result<Socket> {

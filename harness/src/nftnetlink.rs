@@ -36,7 +36,7 @@ use crate::{
 pub const TRACE_TABLE: &str = "firedrill_trace";
 
 /// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h), which a batch must name.
-const SUBSYSTEM_NFTABLES: u16 = 10;
+pub(crate) const SUBSYSTEM_NFTABLES: u16 = 10;
 /// `NFNLGRP_NFTRACE`.
 const TRACE_GROUP: u32 = 9;
 /// Before every other chain, whatever its priority.

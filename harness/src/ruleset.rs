@@ -7,12 +7,12 @@ use netlink_packet_core::{DefaultNla, Emitable, NLM_F_DUMP, NLM_F_REQUEST, NlasI
 use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 
 use crate::{
-    netlink::{self, DATAGRAM_BYTES, HEADERS, attribute, messages},
-    nftnetlink::TRACE_TABLE,
+    netlink::{self, DATAGRAM_BYTES, HEADER, HEADERS, attribute, messages},
+    nftnetlink::{SUBSYSTEM_NFTABLES, TRACE_TABLE},
 };
 
-/// `NFNL_SUBSYS_NFTABLES`, in the upper byte of a message's type (linux/netfilter/nfnetlink.h).
-const SUBSYSTEM: u16 = 10 << 8;
+/// The upper byte of a message's type.
+const SUBSYSTEM: u16 = SUBSYSTEM_NFTABLES << 8;
 /// Messages of nftables (linux/netfilter/nf_tables.h): those that ask for tables, chains, sets, objects, flow
 /// tables and rules; what answers the one for sets; and the one that asks for the elements of a set.
 const GET: [u16; 6] = [1, 4, GET_SET, 19, 23, 7];
@@ -28,7 +28,7 @@ const ERROR: u16 = 2;
 const DONE: u16 = 3;
 const INTERRUPTED: u16 = 0x10;
 /// Where netfilter's header has the family, behind netlink's.
-const FAMILY: usize = 16;
+const FAMILY: usize = HEADER;
 
 /// All that `nft` makes a listing of a namespace's rules from, but for the harness's own tables: what is equal here is
 /// listed alike. Counters are part of it, so a packet that came by makes a difference, and then `nft` is asked.

@@ -531,18 +531,6 @@ mod tests {
     use super::*;
     use crate::packet::{Udp, craft};
 
-    fn link(tags: Vec<VlanTag>) -> Link {
-        Link {
-            name: "eth0".to_owned(),
-            firewall_index: 2,
-            firewall_mac: [2, 0, 0, 0, 0, 1],
-            far_index: 1000,
-            far_mac: [2, 0, 0, 0, 0, 2],
-            device: 0,
-            tags,
-        }
-    }
-
     fn packet(destination: &str) -> Packet {
         let destination: IpAddr = destination.parse().unwrap();
         let source = if destination.is_ipv6() {
@@ -578,7 +566,7 @@ mod tests {
             dei: true,
             service: false,
         }];
-        let frame = frame_to_firewall(&link(vec![outer]), &probe, &craft(&probe));
+        let frame = frame_to_firewall(&Link::example(vec![outer]), &probe, &craft(&probe));
         let parsed = SlicedPacket::from_ethernet(&frame).unwrap();
         let tags: Vec<_> = parsed
             .link_exts
@@ -615,7 +603,7 @@ mod tests {
             ("192.0.2.1", [2, 0, 0, 0, 0, 1]),
         ] {
             let probe = packet(destination);
-            let frame = frame_to_firewall(&link(Vec::new()), &probe, &craft(&probe));
+            let frame = frame_to_firewall(&Link::example(Vec::new()), &probe, &craft(&probe));
             assert_eq!(frame[..6], address, "{destination}");
         }
     }

@@ -148,15 +148,7 @@ mod tests {
             id: 7,
             ..VlanTag::default()
         };
-        Link {
-            name: "eth0".to_owned(),
-            firewall_index: 2,
-            firewall_mac: [2, 0, 0, 0, 0, 1],
-            far_index: 1000,
-            far_mac: [2, 0, 0, 0, 0, 2],
-            device: 0,
-            tags: Vec::from_iter(tagged.then_some(tag)),
-        }
+        Link::example(Vec::from_iter(tagged.then_some(tag)))
     }
 
     fn packet(v6: bool, tcp: bool) -> Packet {

@@ -19,7 +19,7 @@ use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 use crate::{
     command,
     error::Doing,
-    netlink::{self, DATAGRAM_BYTES},
+    netlink::{self, DATAGRAM_BYTES, HEADER, HEADERS},
     protocol::{
         Broken, Bytes, Command, CommandFailure, Listing, Trace, TraceEvent, TraceKind, TraceVerdict,
     },
@@ -125,9 +125,6 @@ const GROUP: u16 = 0;
 const COPIED: u32 = 512;
 /// How the kernel begins each of its records.
 const PREFIX: &str = "TRACE: ";
-/// Size of a netlink header, and with that of netfilter.
-const HEADER: usize = 16;
-const HEADERS: usize = HEADER + 4;
 /// More records than any socket buffer holds.
 const MAX_RECORDS: usize = 1 << 16;
 

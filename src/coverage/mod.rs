@@ -9,7 +9,6 @@ pub(crate) mod inventory;
 pub mod report;
 pub mod suggest;
 mod walk;
-mod words;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::coverage::words::words;
+use super::words::words;
 
 /// A property of a packet that rules ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

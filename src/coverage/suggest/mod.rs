@@ -5,6 +5,7 @@
 
 mod attempt;
 mod hints;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
