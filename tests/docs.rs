@@ -24,9 +24,9 @@ use std::{
 
 use firedrill::{
     dialect,
-    exit::Exit,
+    judge::verdict::{Inconclusive, KernelReason},
+    record::exit::Exit,
     scenario::RejectKind,
-    verdict::{Inconclusive, KernelReason},
 };
 use markdown::{Block, anchors, blocks, links, quoted, rows, section};
 use project::{PROGRAM, Project, indented, redacted, told};

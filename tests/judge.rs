@@ -12,9 +12,9 @@
 
 mod recorded;
 
-use firedrill::{
-    judge::{self, Setting},
-    verdict::{Inconclusive, Judgement, Outcome, Verdict},
+use firedrill::judge::{
+    self, Setting,
+    verdict::{Decider, Inconclusive, Judgement, Outcome, Verdict},
 };
 use firedrill_harness::protocol::{Control, Evidence, Loaded, RouteAnswer};
 use proptest::prelude::*;
@@ -140,10 +140,7 @@ fn a_rule_s_drop_on_a_path_that_does_not_work_anyway_proves_nothing() {
     });
     let mut tested = 0;
     for ((name, before), (_, after)) in whole.iter().zip(&broken) {
-        let by_ruleset = !matches!(
-            before.decider,
-            Some(firedrill::verdict::Decider::Kernel(_)) | None
-        );
+        let by_ruleset = !matches!(before.decider, Some(Decider::Kernel(_)) | None);
         if by_ruleset && !matches!(before.verdict, Verdict::Accept(_)) {
             assert_eq!(
                 after.verdict,

@@ -11,10 +11,12 @@ mod recorded;
 use std::sync::LazyLock;
 
 use firedrill::{
-    judge::{self, Setting},
+    judge::{
+        self, Setting,
+        verdict::{Decider, Verdict},
+    },
     report::walk::lines,
-    verdict::{Decider, Verdict},
-    walk::{Around, Did, Walk},
+    trace::walk::{Around, Did, Walk},
 };
 use firedrill_harness::protocol::{Evidence, Trace};
 use insta::assert_snapshot;

@@ -4,12 +4,12 @@ use std::{fs::File, io};
 
 use super::{TestArguments, complain, say};
 use crate::{
-    coverage::{
-        Coverage,
-        report::{Format, Wanted, summary},
+    coverage::Coverage,
+    record::exit::Exit,
+    report::{
+        self,
+        coverage::{Format, Wanted, summary},
     },
-    exit::Exit,
-    report,
 };
 
 /// The coverage of a run: what it is, and where it goes.

@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 use super::{Where, complain, runtime, say};
-use crate::{doctor, exit::Exit};
+use crate::{analysis::doctor, record::exit::Exit};
 
 pub(super) fn doctor(place: &Where, color: bool) -> Exit {
     let runtime = match runtime() {

@@ -12,11 +12,11 @@ use firedrill_harness::protocol::Blind;
 
 use super::{Color, Where, complain, runtime, use_color};
 use crate::{
+    analysis::explain::{self, AdHoc, AdHocError, AskedInterface, Explanation},
     dialect::{self, Config, Dialect, Replacement},
-    exit::Exit,
-    explain::{self, AdHoc, AdHocError, AskedInterface, Explanation},
+    record::exit::Exit,
     report::{self, Format, Wanted},
-    runner::Options,
+    run::Options,
     scenario::{self, Family, Problems, Question, Scenario},
 };
 

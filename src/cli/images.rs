@@ -10,10 +10,9 @@ use firedrill_harness::launcher::docker::{Docker, DockerError};
 
 use super::{complain, runtime, say};
 use crate::{
-    event::ScenarioError,
-    exit::Exit,
-    launch,
+    record::{ScenarioError, exit::Exit},
     report::plural,
+    run::launch,
     scenario::{ContainerImage, Sandbox},
 };
 

@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 #[cfg(feature = "docker")]
 mod images;
+pub mod libtest;
 mod report;
 mod shell;
 mod test;
@@ -20,13 +21,11 @@ use firedrill_harness::protocol::Blind;
 #[cfg(feature = "docker")]
 use crate::scenario::{ContainerImage, Sandbox};
 use crate::{
-    coverage::report::Wanted as WantedCoverage,
     dialect::Replacement,
-    exit::Exit,
-    launch::{Launcher, Launchers},
-    report::{Wanted, plural},
+    record::{exit::Exit, shard::Shard},
+    report::{Wanted, coverage::Wanted as WantedCoverage, plural},
+    run::launch::{Launcher, Launchers},
     scenario::{self, Entry, Problems, Scenario},
-    shard::Shard,
 };
 
 /// Drills a firewall before it is deployed: real packets, through the real kernel, in a disposable

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{complain, test};
 use crate::{
-    exit::Exit,
+    record::exit::Exit,
     report::{Wanted, merge},
 };
 

@@ -9,10 +9,9 @@ use firedrill_harness::{
 
 use super::{Color, ShellArguments, complain, load, runtime};
 use crate::{
-    dialect,
-    event::ScenarioError,
-    exit::Exit,
-    plan, runner,
+    dialect, plan,
+    record::{ScenarioError, exit::Exit},
+    run,
     scenario::{self, Sandbox, Scenario},
 };
 
@@ -95,15 +94,15 @@ async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError>
     let prepared = dialect::prepare(&scenario.firewall)
         .map_err(|error| ScenarioError::Input(error.to_string()))?;
     let plan = plan::shell(scenario, &prepared, command);
-    let lost = |error: firedrill_harness::launcher::LaunchError| runner::lab_error(&error);
+    let lost = |error: firedrill_harness::launcher::LaunchError| run::lab_error(&error);
     let mut session = embedded::start_on_terminal(&plan).await.map_err(lost)?;
     loop {
         match session.next().await.map_err(lost)? {
             Record::Done { .. } => return Ok(()),
             Record::LoadFailed(failure) => {
-                return Err(runner::load_failed(&failure, &prepared, "on this machine"));
+                return Err(run::load_failed(&failure, &prepared, "on this machine"));
             }
-            Record::Broken(broken) => return Err(runner::lab_error(&broken)),
+            Record::Broken(broken) => return Err(run::lab_error(&broken)),
             Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
             Record::Lab { .. }
             | Record::Loaded(_)

@@ -4,14 +4,16 @@ use std::{io, sync::Arc, thread::available_parallelism};
 
 use super::{Color, TestArguments, complain, coverage, is_interactive, refused, runtime, say};
 use crate::{
-    coverage::{Covering, suggest},
-    event::Event,
-    exit::Exit,
-    filter::Filter,
+    analysis::suggest,
+    coverage::Covering,
+    record::{
+        Event,
+        exit::Exit,
+        shard::{Names, Part},
+    },
     report::{Format, Progress, Reporter, Versions, Wanted},
-    runner::{self, Options, Queued, Walks},
+    run::{self, Options, Queued, Walks, filter::Filter},
     scenario::{self, Scenario},
-    shard::{Names, Part},
 };
 
 pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) -> Exit {
@@ -117,7 +119,7 @@ fn run(arguments: &TestArguments, queued: Vec<Queued>, part: Option<Part>, color
         let suggest = arguments
             .coverage_suggest
             .then(|| (queued.clone(), options.clone()));
-        let summary = runner::run(queued, options, |event| {
+        let summary = run::run(queued, options, |event| {
             let result = report(&mut reporters, progress.as_mut(), &event);
             unwritten = unwritten.take().or(result.err());
             if let Some(coverage) = &mut coverage {

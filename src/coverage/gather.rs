@@ -11,15 +11,16 @@ use firedrill_harness::{
     protocol::{Evidence, LabSpec, Loaded, Origin, Probe, TraceEvent},
 };
 
-use super::{
-    Covering, Elements, Hits, Measured, Met, Sets, elements::Looked, inventory::Inventory,
-    walk::Walk,
-};
+use super::{Covering, Elements, Hits, Measured, Met, Sets, inventory::Inventory, met::Walk};
+use crate::record::elements::Looked;
 use crate::{
-    dialect::{Loadable, listing::Ruleset},
-    lookup::{Shown, Table, Value},
-    path::{self, Traced},
-    verdict::{Decider, Verdict},
+    dialect::Loadable,
+    judge::verdict::{Decider, Verdict},
+    ruleset::{
+        listing::Ruleset,
+        lookup::{Shown, Table, Value},
+    },
+    trace::way::{self, Traced},
 };
 
 /// `EPERM`: what sending returns when the output hook drops.
@@ -141,11 +142,11 @@ impl Gathered {
         let mut looked = Vec::new();
         let states = |event: &TraceEvent| event.chain.starts_with(STATE_CHAIN);
         let state = match evidence.trace.events.iter().any(states) {
-            true => path::state(&evidence.trace, &probe.packet),
+            true => way::state(&evidence.trace, &probe.packet),
             false => None,
         };
         for which in [Traced::Probe, Traced::Error] {
-            let (_, runs) = path::runs(&evidence.trace, &probe.packet, which);
+            let (_, runs) = way::runs(&evidence.trace, &probe.packet, which);
             for run in &runs {
                 let before = walk.matched.len();
                 walk.add(inventory, run);

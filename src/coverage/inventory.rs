@@ -6,13 +6,13 @@ use std::{
 };
 
 use crate::{
-    dialect::{
-        self, CANDIDATE,
+    dialect::{self, CANDIDATE},
+    judge::verdict::{Chain, Decider, Origin},
+    ruleset::{
+        legacy::LEGACY,
         listing::{Base, Ruleset},
-        xtables::LEGACY,
+        lookup::{Lookup, lookups},
     },
-    lookup::{Lookup, lookups},
-    verdict::{Chain, Decider, Origin},
 };
 
 /// A rule or a policy.

@@ -3,12 +3,9 @@
 //! `gather` takes from each packet's trace what it met (`walk`) in the loaded ruleset (`inventory`). Here
 //! the scenarios of a run are put together, by candidate. [`report`] writes it down.
 
-mod elements;
 pub(crate) mod gather;
 pub(crate) mod inventory;
-pub mod report;
-pub mod suggest;
-mod walk;
+mod met;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,19 +13,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::{
-    elements::Elements,
-    inventory::{Apart, Item},
-};
+pub use self::inventory::{Apart, Item};
+pub use crate::record::elements::Elements;
 use crate::{
-    dialect::{
-        SourceFile,
+    dialect::SourceFile,
+    judge::verdict::{Chain, KernelReason, Origin},
+    record::{Event, ScenarioRecord},
+    ruleset::{
+        legacy::LEGACY,
         listing::{self, Base},
-        xtables::LEGACY,
     },
-    event::{Event, ScenarioRecord},
     scenario::{Action, Case},
-    verdict::{Chain, KernelReason, Origin},
 };
 
 /// How often something of a ruleset was met.
@@ -283,7 +278,7 @@ fn identities(items: &[(Item, Hits)]) -> Vec<Identity<'_>> {
 }
 
 /// Which item of `others` each of `items` is.
-fn matching(items: &[(Item, Hits)], others: &[(Item, Hits)]) -> Vec<Option<usize>> {
+pub(crate) fn matching(items: &[(Item, Hits)], others: &[(Item, Hits)]) -> Vec<Option<usize>> {
     let others = identities(others);
     let others: HashMap<&Identity<'_>, usize> = others
         .iter()

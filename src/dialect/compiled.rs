@@ -13,10 +13,9 @@ use std::{
 use super::{
     Prepared,
     iptables::{attribute, source},
-    listing::Ruleset,
     origin::{Files, Found, Origins, Place, Table, table_key},
-    xtables::LEGACY,
 };
+use crate::ruleset::{legacy::LEGACY, listing::Ruleset};
 
 /// How the reason begins why the line is unknown of a rule from a file of the program's own package.
 pub(super) const FROM_A_PACKAGE: &str = "it comes from /usr/";

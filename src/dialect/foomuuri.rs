@@ -7,10 +7,10 @@ use firedrill_harness::protocol::{Command, CommandFailure};
 use super::{
     CANDIDATE, Config, Dialect, Kind, Mapped, Need, PrepareError, Prepared, Refusal, Slot,
     compiled,
-    listing::Ruleset,
     origin::Origins,
     stage::{Stage, folders},
 };
+use crate::ruleset::listing::Ruleset;
 
 /// The dialect.
 pub static DIALECT: Dialect = Dialect {

@@ -12,14 +12,12 @@ pub mod foomuuri;
 mod hostile;
 pub mod iptables;
 pub mod layers;
-pub mod listing;
 pub mod nftables;
 pub mod origin;
 pub mod script;
 pub mod shorewall;
 mod stage;
 pub mod ufw;
-pub(crate) mod xtables;
 
 use std::{
     borrow::Cow,
@@ -35,10 +33,10 @@ use sha2::{Digest as _, Sha256};
 pub use self::config::{Config, Kind, Need, Replacement, Slot};
 pub(crate) use self::config::{Written, candidate_name};
 use self::{
-    listing::Ruleset,
     origin::{LayerOrigins, Origins},
     stage::Staged,
 };
+use crate::ruleset::listing::Ruleset;
 use crate::scenario::{Firewall, Layer};
 
 /// Every dialect, in the order of the documentation.

@@ -7,8 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{listing::Ruleset, xtables::LEGACY};
-use crate::verdict::{Chain, Generated, Origin, SourceLine};
+use crate::judge::verdict::{Chain, Generated, Origin, SourceLine};
+use crate::ruleset::{legacy::LEGACY, listing::Ruleset};
 
 /// The longest piece of a source line that is shown, in characters.
 const MAX_SHOWN: usize = 160;
@@ -24,48 +24,48 @@ pub struct Origins {
 
 /// What one layer brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LayerOrigins {
+pub(crate) struct LayerOrigins {
     /// What the layer is called, if there are several.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The ruleset as it was listed then, with the rules that were new.
-    pub(super) brought: Ruleset,
+    pub(crate) brought: Ruleset,
     /// The base chains whose policy was another one before.
-    pub(super) policies: BTreeSet<Chain>,
-    pub(super) origins: Origins,
+    pub(crate) policies: BTreeSet<Chain>,
+    pub(crate) origins: Origins,
 }
 
 /// What is known of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// By handle.
-    pub(super) rules: BTreeMap<u64, Found>,
+    pub(crate) rules: BTreeMap<u64, Found>,
     /// By the name of the chain.
-    pub(super) policies: BTreeMap<String, Found>,
+    pub(crate) policies: BTreeMap<String, Found>,
     /// What a program wrote on behalf of the places of the rules, by handle.
-    pub(super) through: BTreeMap<u64, Generated>,
+    pub(crate) through: BTreeMap<u64, Generated>,
 }
 
 /// A place, or why none is known.
-pub(super) type Found = Result<Place, Arc<str>>;
+pub(crate) type Found = Result<Place, Arc<str>>;
 
 /// A place in a file that was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Index into [`Files::includes`].
-    pub(super) include: usize,
+    pub(crate) include: usize,
     /// Byte offset.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// Line, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Whether the line only implies what was asked for.
-    pub(super) implied: bool,
+    pub(crate) implied: bool,
 }
 
 /// The files of a candidate, and how they came to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Files {
+pub(crate) struct Files {
     /// As the user named them, with their text.
-    pub(super) files: Vec<(PathBuf, Arc<str>)>,
+    pub(crate) files: Vec<(PathBuf, Arc<str>)>,
     includes: Vec<Include>,
 }
 
@@ -80,7 +80,7 @@ struct Include {
 
 /// What the rules of a chain are kept under: family and table. The rules of legacy iptables have
 /// numbers in their chains only, so there the chain is part of it.
-pub(super) fn table_key(chain: &Chain) -> (String, String) {
+pub(crate) fn table_key(chain: &Chain) -> (String, String) {
     let table = match chain.family.starts_with(LEGACY) {
         true => format!("{} {}", chain.table, chain.name),
         false => chain.table.clone(),
@@ -89,7 +89,7 @@ pub(super) fn table_key(chain: &Chain) -> (String, String) {
 }
 
 impl Origins {
-    pub(super) fn new(files: Files, tables: BTreeMap<(String, String), Table>) -> Self {
+    pub(crate) fn new(files: Files, tables: BTreeMap<(String, String), Table>) -> Self {
         Self {
             files,
             tables,
@@ -98,7 +98,7 @@ impl Origins {
     }
 
     /// For a candidate that could not be followed.
-    pub(super) fn unknown(why: &str) -> Self {
+    pub(crate) fn unknown(why: &str) -> Self {
         Self {
             otherwise: Some(why.into()),
             ..Self::default()
@@ -141,7 +141,7 @@ impl Origins {
 
 impl Files {
     /// The files, of which the first is the main file.
-    pub(super) fn new(files: Vec<(PathBuf, Arc<str>)>) -> Self {
+    pub(crate) fn new(files: Vec<(PathBuf, Arc<str>)>) -> Self {
         Self {
             files,
             includes: vec![Include {
@@ -153,7 +153,7 @@ impl Files {
     }
 
     /// A file that nothing includes.
-    pub(super) fn root(&mut self, file: usize) -> usize {
+    pub(crate) fn root(&mut self, file: usize) -> usize {
         self.includes.push(Include {
             file,
             from: None,
@@ -163,7 +163,7 @@ impl Files {
     }
 
     /// A file is included from somewhere.
-    pub(super) fn include(&mut self, file: usize, from: Place) -> usize {
+    pub(crate) fn include(&mut self, file: usize, from: Place) -> usize {
         self.includes.push(Include {
             file,
             from: Some(from),
@@ -173,19 +173,19 @@ impl Files {
     }
 
     /// How many files were read, each as often as it was included.
-    pub(super) fn includes(&self) -> usize {
+    pub(crate) fn includes(&self) -> usize {
         self.includes.len()
     }
 
     /// How many files are open in this one, itself included.
-    pub(super) fn depth(&self, include: usize) -> usize {
+    pub(crate) fn depth(&self, include: usize) -> usize {
         self.includes
             .get(include)
             .map_or(0, |include| include.depth)
     }
 
     /// `FILE:LINE`.
-    pub(super) fn name(&self, place: Place) -> String {
+    pub(crate) fn name(&self, place: Place) -> String {
         let line = self.line(place);
         format!("{}:{}", line.file.display(), line.line)
     }
@@ -222,7 +222,7 @@ impl Files {
     }
 
     /// A line that a program wrote.
-    pub(super) fn generated(&self, place: Place) -> Generated {
+    pub(crate) fn generated(&self, place: Place) -> Generated {
         let line = self.line(place);
         Generated {
             file: line.file.display().to_string(),

@@ -8,10 +8,10 @@ use firedrill_harness::{
 };
 
 use super::Setting;
+use super::verdict::{Decider, RejectAnswer};
 use crate::{
-    path::{self, End, Traced},
     scenario::RejectKind,
-    verdict::{Decider, RejectAnswer},
+    trace::way::{self, End, Traced},
 };
 
 /// The error that came back for the probe, if any.
@@ -80,7 +80,7 @@ pub(super) fn is_answered(probe: &Probe) -> bool {
 
 /// Whether the trace shows that a chain dropped the error that a rule sent.
 pub(super) fn answer_dropped(probe: &Probe, evidence: &Evidence, setting: Setting<'_>) -> bool {
-    let (_, runs) = path::runs(&evidence.trace, &probe.packet, Traced::Error);
+    let (_, runs) = way::runs(&evidence.trace, &probe.packet, Traced::Error);
     runs.iter()
         .any(|run| matches!(run.end(setting.ruleset), End::Drop(_)))
 }

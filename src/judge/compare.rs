@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use firedrill_harness::packet::Transport;
 use ipnet::IpNet;
 
-use super::beside::{Beside, Miss};
+use super::side_effects::{Beside, Miss};
+use super::verdict::{self, Arrival, Decider, Outcome, RejectAnswer, Verdict};
 use crate::{
-    path,
     scenario::{Expectation, ExpectedVerdict, Looks, Party, Scenario, Send, net_text},
-    verdict::{self, Arrival, Decider, Outcome, RejectAnswer, Verdict},
+    trace::way,
 };
 
 /// The outcome, and in words why it is no pass.
@@ -136,7 +136,7 @@ fn marked(looks: &Looks, beside: Beside<'_>) -> Result<(), Miss> {
     let Some(wanted) = looks.mark else {
         return Ok(());
     };
-    match path::mark(&beside.evidence.trace, &beside.probe.packet) {
+    match way::mark(&beside.evidence.trace, &beside.probe.packet) {
         Some(mark) if mark == wanted => Ok(()),
         Some(mark) => Err((
             Outcome::Fail,

@@ -4,10 +4,13 @@
 //! verdict is inconclusive, which is never a pass.
 
 mod answer;
-mod beside;
 mod compare;
+pub mod isolation;
 mod kernel;
+mod side_effects;
+pub mod stateful;
 pub mod sweep;
+pub mod verdict;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -20,15 +23,15 @@ use firedrill_harness::{
 
 use self::{
     answer::{answer, answer_dropped, is_answered, may_reject},
-    beside::Beside,
     compare::compare,
     kernel::{is_held, kernel_reason},
 };
+use crate::judge::side_effects::Beside;
 use crate::{
-    dialect::listing::Ruleset,
-    path::{self, End, Traced},
+    judge::verdict::{Arrival, Decider, Inconclusive, Judgement, KernelReason, Outcome, Verdict},
+    ruleset::listing::Ruleset,
     scenario::{Expectation, ExpectedVerdict, Scenario, Send},
-    verdict::{Arrival, Decider, Inconclusive, Judgement, KernelReason, Outcome, Verdict},
+    trace::way::{self, End, Traced},
 };
 
 /// What holds for every probe of a run.
@@ -265,7 +268,7 @@ pub fn verdict(
     if let Some(bytes) = unreadable(probe, &evidence.observed) {
         return unproven(Inconclusive::Unreadable(bytes));
     }
-    let (entered, runs) = path::runs(&evidence.trace, &probe.packet, Traced::Probe);
+    let (entered, runs) = way::runs(&evidence.trace, &probe.packet, Traced::Probe);
     let kernel = kernel_reason(evidence.kernel.as_ref(), probe, setting.lab);
     let dropped_by_kernel = |reason| (Verdict::Drop, Some(Decider::Kernel(reason)));
     if !entered {
@@ -295,7 +298,7 @@ pub fn verdict(
                 IpAddr::V4(_) => &["inet", "ip", "legacy ip"],
                 IpAddr::V6(_) => &["inet", "ip6", "legacy ip6"],
             };
-            let decider = path::who_accepted(&runs, setting.ruleset, hook, families);
+            let decider = way::who_accepted(&runs, setting.ruleset, hook, families);
             (Verdict::Accept(arrival), decider)
         }
         (None, Some(decider)) => {

@@ -12,11 +12,11 @@ use firedrill_harness::{
     protocol::{Fate, SweptRun, Unproven},
 };
 
+use super::verdict::{Decider, Inconclusive, Judgement, Outcome, RejectAnswer, Verdict};
 use super::{answer::reject_kind, inconclusive};
 use crate::{
-    event::SweepGroup,
+    record::SweepGroup,
     scenario::{Over, RejectKind, Sweep, ranges_text},
-    verdict::{Decider, Inconclusive, Judgement, Outcome, RejectAnswer, Verdict},
 };
 
 /// The most ports of a sweep that are confirmed one by one: that many give a picture, and an open port is
@@ -420,8 +420,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        judge::verdict::{Arrival, Chain, Policy},
         scenario::Party,
-        verdict::{Arrival, Chain, Policy},
     };
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

@@ -15,10 +15,10 @@ use super::{
     walk::{JsonWalk, lines},
 };
 use crate::{
-    event::{ScenarioError, StepRecord},
-    explain::{Accepted, Explained, Explanation, MADE_UP, Nearest},
+    analysis::explain::{Accepted, Explained, Explanation, MADE_UP, Nearest},
+    judge::verdict::{Arrival, Decider, Generated, KernelReason, Origin, Verdict},
+    record::{ScenarioError, StepRecord},
     scenario::Scenario,
-    verdict::{Arrival, Decider, Generated, KernelReason, Origin, Verdict},
 };
 
 const STRONG: Style = Style::new().bold();

@@ -12,13 +12,14 @@ use serde::Serialize;
 
 use super::{Reporter, Versions, walk::JsonWalk};
 use crate::{
-    event::{
+    judge::verdict::{
+        Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict,
+    },
+    record::{
         CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, StepRecord,
-        Summary, SweepGroup,
+        Summary, SweepGroup, shard::Part,
     },
     scenario::{Cell, Matrix},
-    shard::Part,
-    verdict::{Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict},
 };
 
 /// The version of the format.

@@ -11,8 +11,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::Reporter;
 use crate::{
-    event::{CaseRecord, Comparison, Difference, Event, ScenarioRecord},
-    verdict::Outcome,
+    judge::verdict::Outcome,
+    record::{CaseRecord, Comparison, Difference, Event, ScenarioRecord},
 };
 
 /// Collects the run and writes one document at its end: its totals stand at the top.

@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    event::CaseRecord,
+    judge::verdict::Outcome,
+    record::CaseRecord,
     scenario::{Family, Matrix},
-    verdict::Outcome,
 };
 
 /// Most rows of a table: who has more has another problem than a cell.

@@ -11,8 +11,8 @@ use super::{
     read::{self, Report},
     terminal::plural,
 };
-use crate::{
-    event::{Comparison, Event, ScenarioRecord, Summary},
+use crate::record::{
+    Comparison, Event, ScenarioRecord, Summary,
     shard::{Names, Part},
 };
 

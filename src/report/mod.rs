@@ -1,5 +1,6 @@
 //! Reporters turn events into something to read. They decide nothing.
 
+pub mod coverage;
 pub mod explain;
 mod json;
 mod junit;
@@ -20,7 +21,7 @@ use std::{
 
 pub(crate) use self::terminal::{clean, plural};
 pub use self::{json::Json, junit::JUnit, progress::Progress, terminal::Terminal};
-use crate::event::Event;
+use crate::record::Event;
 
 /// Consumes the events of a run.
 pub trait Reporter {

@@ -5,7 +5,7 @@ use std::io;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Reporter;
-use crate::event::Event;
+use crate::record::Event;
 
 /// Shows how many cases are through, and vanishes at the end.
 #[derive(Debug)]

@@ -10,16 +10,15 @@ use serde::Deserialize;
 
 use super::{Versions, json::VERSION, walk};
 use crate::{
-    event::{
-        CandidateRecord, CaseHead, CaseRecord, Comparison, Difference, ScenarioError, ScenarioHead,
-        ScenarioRecord, Side, StepRecord, SweepGroup, SweepRecord,
-    },
-    scenario::{Cell, Family, Location, Matrix, Over, RejectKind},
-    shard::Part,
-    verdict::{
+    judge::verdict::{
         Arrival, Chain, Decider, Generated, Inconclusive, Judgement, KernelReason, Origin, Outcome,
         Policy, RejectAnswer, Rule, SourceLine, Verdict,
     },
+    record::{
+        CandidateRecord, CaseHead, CaseRecord, Comparison, Difference, ScenarioError, ScenarioHead,
+        ScenarioRecord, Side, StepRecord, SweepGroup, SweepRecord, shard::Part,
+    },
+    scenario::{Cell, Family, Location, Matrix, Over, RejectKind},
 };
 
 /// All of a report.

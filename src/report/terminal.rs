@@ -10,14 +10,13 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Reporter, matrix::Table, walk::lines};
 use crate::{
-    event::{
+    judge::verdict::{Decider, Outcome, Verdict},
+    record::{
         CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, Summary,
-        SweepGroup, SweepRecord,
+        SweepGroup, SweepRecord, shard::Part,
     },
     scenario::{Cell, Matrix, ranges_text},
-    shard::Part,
-    verdict::{Decider, Outcome, Verdict},
-    walk::Walk,
+    trace::walk::Walk,
 };
 
 /// Writes lines to a terminal or a log.
@@ -360,10 +359,10 @@ impl<W: Write> Terminal<W> {
             return writeln!(self.out, "{word}: shard {shard} has none of {scenarios}");
         }
         let outcome = match summary.exit() {
-            crate::exit::Exit::Success => (PASS, "passed"),
-            crate::exit::Exit::Failed => (FAIL, "FAILED"),
-            crate::exit::Exit::BadInput => (FAIL, "BAD INPUT"),
-            crate::exit::Exit::Inconclusive => (INCONCLUSIVE, "INCONCLUSIVE"),
+            crate::record::exit::Exit::Success => (PASS, "passed"),
+            crate::record::exit::Exit::Failed => (FAIL, "FAILED"),
+            crate::record::exit::Exit::BadInput => (FAIL, "BAD INPUT"),
+            crate::record::exit::Exit::Inconclusive => (INCONCLUSIVE, "INCONCLUSIVE"),
         };
         let word = self.paint(outcome.0, outcome.1);
         let mut parts = vec![format!("{} pass", summary.pass)];

@@ -6,17 +6,17 @@ use insta::assert_snapshot;
 
 use super::{JUnit, Json, Reporter, Terminal, Versions, merge};
 use crate::{
-    dialect::listing::Base,
-    differences,
-    event::{
-        CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, StepRecord, Summary,
-    },
-    scenario::{self, Scenario},
-    verdict::{
+    judge::verdict::{
         Arrival, Chain, Decider, Inconclusive, Judgement, KernelReason, Origin, Outcome, Policy,
         RejectAnswer, Rule, SourceLine, Verdict,
     },
-    walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
+    record::{
+        CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, StepRecord, Summary,
+        compare,
+    },
+    ruleset::listing::Base,
+    scenario::{self, Scenario},
+    trace::walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
 };
 
 const SCENARIO: &str = "\
@@ -326,7 +326,7 @@ fn compared() -> Vec<Event> {
     judgement(&mut records[0], 2, 0);
     judgement(&mut records[1], 0, 2);
     judgement(&mut records[1], 1, 5);
-    let comparison = differences::between(&records).unwrap();
+    let comparison = compare::between(&records).unwrap();
     let mut summary = Summary::default();
     records.iter().for_each(|record| summary.add(record));
     let finished = records.into_iter().map(Box::new).map(Event::Finished);

@@ -9,9 +9,9 @@ use super::{
     read::{self, RuleOf},
 };
 use crate::{
-    dialect::listing::Base,
-    verdict::{Chain, Decider, Origin},
-    walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
+    judge::verdict::{Chain, Decider, Origin},
+    ruleset::listing::Base,
+    trace::walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
 };
 
 /// The lines that tell a way; `before` are the headers of the packet as it was sent.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use firedrill::{
-    dialect::listing::Ruleset,
+    ruleset::listing::Ruleset,
     scenario::{self, Case, Scenario},
 };
 use firedrill_harness::protocol::{Evidence, Loaded, Plan, Probe, Record, Step, Task};

@@ -10,10 +10,10 @@ use super::{
     CANDIDATE, Config, Dialect, Kind, Need, PrepareError, Prepared, Refusal, Slot,
     compiled::{self, Compiled},
     iptables,
-    listing::Ruleset,
     origin::Origins,
     stage::{Stage, folders},
 };
+use crate::ruleset::listing::Ruleset;
 
 /// The dialect.
 pub static DIALECT: Dialect = Dialect {

@@ -17,11 +17,9 @@ use super::{
     xml::{self, Element},
 };
 use crate::{
-    dialect::{
-        listing::{ChainInfo, Ruleset},
-        origin::{Files, Found, Origins, Place, Table, table_key},
-    },
-    verdict::Chain,
+    dialect::origin::{Files, Found, Origins, Place, Table, table_key},
+    judge::verdict::Chain,
+    ruleset::listing::{ChainInfo, Ruleset},
 };
 
 /// A zone or policy.

@@ -10,11 +10,10 @@ use crate::{
             attribute::{alike, places},
             source,
         },
-        listing::ChainInfo,
         origin::{Files, Place},
-        xtables::hook,
     },
-    verdict::Chain,
+    judge::verdict::Chain,
+    ruleset::{legacy::hook, listing::ChainInfo},
 };
 
 /// The most pairs of direct rules that are compared.

@@ -18,11 +18,13 @@ use super::{
 use crate::{
     dialect::{
         Prepared,
-        listing::{ChainInfo, Ruleset},
         origin::{Files, Found, Origins, Place, Table, table_key},
-        xtables::{LEGACY, target, words},
     },
-    verdict::Chain,
+    judge::verdict::Chain,
+    ruleset::{
+        legacy::{LEGACY, target, words},
+        listing::{ChainInfo, Ruleset},
+    },
 };
 
 /// Where the rules of a listing were written.

@@ -11,8 +11,8 @@ use firedrill_harness::protocol::{Command, CommandFailure};
 use super::{
     CANDIDATE, Config, Dialect, Kind, Need, PrepareError, Prepared, Refusal, Slot,
     stage::{Stage, Staged, folders},
-    xtables::{target, words},
 };
+use crate::ruleset::legacy::{target, words};
 
 /// The dialect.
 pub static DIALECT: Dialect = Dialect {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::dialect::{
-    origin::Place,
-    xtables::{target, words},
+use crate::{
+    dialect::origin::Place,
+    ruleset::legacy::{target, words},
 };
 
 /// A file as `iptables-restore` reads it.

@@ -11,16 +11,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    model::{self, ByHandle, Chain, Order, Rule, Source},
-    rule,
-};
+use super::model::{self, ByHandle, Chain, Order, Rule, Source};
+use crate::ruleset::marks;
 use crate::{
-    dialect::{
-        listing::{ChainInfo, Ruleset},
-        origin::{Files, Found, Place, Table},
-    },
-    verdict,
+    dialect::origin::{Files, Found, Place, Table},
+    judge::verdict,
+    ruleset::listing::{ChainInfo, Ruleset},
 };
 
 /// The places of everything listed, by family and name of its table. Tables that the source does not make
@@ -83,7 +79,7 @@ struct Matching<'a> {
 struct Listed<'a> {
     handle: u64,
     chain: &'a str,
-    rule: &'a crate::dialect::listing::Rule,
+    rule: &'a crate::ruleset::listing::Rule,
 }
 
 /// Rules of the listing with those of the source.
@@ -192,7 +188,7 @@ impl<'a> Matching<'a> {
                 Some((_, new)) => new,
                 None => rule,
             };
-            if rule.chain != listed.chain || !rule.marks.fit(&rule::marks(&listed.rule.text)) {
+            if rule.chain != listed.chain || !rule.marks.fit(&marks::marks(&listed.rule.text)) {
                 return Err(format!(
                     "`{}` is listed where {} is expected",
                     listed.rule.text,
@@ -246,7 +242,7 @@ impl<'a> Matching<'a> {
         self.found.rules.insert(listed.handle, Ok(rule.place));
         let alike = listed.rule.inline.len() == rule.inline.len()
             && (listed.rule.inline.iter().zip(&rule.inline))
-                .all(|((_, text), inner)| inner.marks.fit(&rule::marks(text)));
+                .all(|((_, text), inner)| inner.marks.fit(&marks::marks(text)));
         for (number, (handle, _)) in listed.rule.inline.iter().enumerate() {
             let place = match rule.inline.get(number) {
                 Some(inner) if alike => Ok(inner.place),
@@ -268,7 +264,7 @@ fn count(rules: usize) -> String {
 mod tests {
     use crate::{
         dialect::nftables::literal,
-        verdict::{Chain, Origin},
+        judge::verdict::{Chain, Origin},
     };
 
     fn chain(name: &str) -> Chain {

@@ -1,10 +1,8 @@
 //! nftables: one main file for `nft -f`, with the files it includes.
 
 mod attribute;
-mod lexer;
 mod model;
 mod reader;
-pub(super) mod rule;
 mod source;
 
 use std::{
@@ -17,17 +15,15 @@ use std::{
 use firedrill_harness::protocol::{Bytes, Command, StagedFile};
 use glob::{MatchOptions, Pattern};
 
-use self::{
-    lexer::{Kind, Lexer, Token},
-    reader::MAX_INCLUDE_DEPTH,
-};
+use self::reader::MAX_INCLUDE_DEPTH;
 use super::{
     CANDIDATE, Config, Dialect, Kind as SlotKind, Loadable, Need, PrepareError, Prepared, Slot,
     lexical,
-    listing::Ruleset,
     origin::{Files, Origins},
     stage::{MAX_TOTAL_BYTES, Staged, absolute, folders, mapped_files, problem, read_file},
 };
+use crate::ruleset::lexer::{Kind, Lexer, Token};
+use crate::ruleset::listing::Ruleset;
 
 /// The dialect.
 pub static DIALECT: Dialect = Dialect {

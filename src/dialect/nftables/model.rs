@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::rule::Marks;
 use crate::dialect::origin::Place;
+use crate::ruleset::marks::Marks;
 
 /// The ruleset that a script makes.
 #[derive(Debug, Default)]

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{
-    lexer::{Kind, Lexer, Token},
-    model::Source,
-};
+use super::model::Source;
 use crate::dialect::origin::{Files, Place};
+use crate::ruleset::lexer::{Kind, Lexer, Token};
 
 /// nft itself follows no more levels (`MAX_INCLUDE_DEPTH`, src/parser_bison.y).
 pub(super) const MAX_INCLUDE_DEPTH: usize = 16;

@@ -8,12 +8,11 @@
 use std::sync::Arc;
 
 use super::{
-    lexer::Kind,
     model::{ByHandle, Chain, Order, Rule, Source, Table, TableKey},
     reader::{Doubt, Reader, Result},
-    rule::Collector,
 };
 use crate::dialect::origin::{Files, Place};
+use crate::ruleset::{lexer::Kind, marks::Collector};
 
 /// `jump { … }` inside `jump { … }`; nft allows fewer (`SCOPE_NEST_MAX`, src/parser.h).
 const MAX_INLINE_DEPTH: usize = 4;

@@ -8,10 +8,12 @@ use super::{
     CANDIDATE, Config, Dialect, Kind, Mapped, Need, PrepareError, Prepared, Refusal, Slot,
     compiled::{self, Annotated, Compiled},
     iptables,
-    listing::Ruleset,
     origin::Origins,
     stage::{Stage, folders},
-    xtables::{target, words},
+};
+use crate::ruleset::{
+    legacy::{target, words},
+    listing::Ruleset,
 };
 
 /// The dialect.

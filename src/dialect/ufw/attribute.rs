@@ -17,14 +17,15 @@ use super::{
     frame::{self, DIRECTIONS, Settings},
     rules,
 };
-use crate::dialect::{
-    iptables::{
-        attribute::{places, policy},
-        source,
+use crate::{
+    dialect::{
+        iptables::{
+            attribute::{places, policy},
+            source,
+        },
+        origin::{Files, Found, Origins, Place, Table, table_key},
     },
-    listing::Ruleset,
-    origin::{Files, Found, Origins, Place, Table, table_key},
-    xtables::LEGACY,
+    ruleset::{legacy::LEGACY, listing::Ruleset},
 };
 
 const FRAME: &str = "/lib/ufw/ufw-init-functions";
@@ -328,7 +329,7 @@ fn restore(source: &mut source::Source, text: &str, include: usize) {
                 .strip_prefix(':')
                 .and_then(|rest| rest.split_whitespace().next());
             if let Some(name) = declared
-                && crate::dialect::xtables::hook(name).is_none()
+                && crate::ruleset::legacy::hook(name).is_none()
                 && let Some(chain) = table.chains.get_mut(name)
             {
                 chain.order.clear();

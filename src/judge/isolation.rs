@@ -1,0 +1,156 @@
+//! How a sweep is made where rules remember earlier packets: which ports may share a lab.
+//!
+//! A port that comes to no such rule is as it was found. One that may come to a rule that reads a memory, and to
+//! none that writes one, can share a fresh lab with all others of its kind, because nobody writes there. Those that
+//! may write share a fresh lab with as many as the rule surely leaves alone (its burst), one by one.
+
+use std::collections::BTreeMap;
+
+use super::{stateful::Touch, verdict::Inconclusive};
+
+/// The most labs that are made for one sweep because of memory: some seconds.
+const MAX_LABS: usize = 400;
+
+/// What is to be done about a sweep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// What of it does not stand: ranges with both their ends, ascending.
+    pub again: Vec<(u16, u16)>,
+    /// Of that, what is swept in one fresh lab.
+    pub readers: Vec<(u16, u16)>,
+    /// Of that, what is probed one by one, in a fresh lab each.
+    pub writers: Vec<Vec<(u16, u16)>>,
+    /// Of that, what would take too long, and why nothing is said of it.
+    pub given_up: Vec<(u16, u16, Inconclusive)>,
+}
+
+impl Pace {
+    /// How these ports (ranges with both their ends, ascending) are to be swept, given what they have to do with
+    /// memory.
+    #[must_use]
+    pub fn of(touches: &[Touch], ports: &[(u16, u16)]) -> Self {
+        if touches.is_empty() {
+            return Self::default();
+        }
+        let (mut readers, mut writers) = (Vec::new(), BTreeMap::<u32, Vec<u16>>::new());
+        for port in ports.iter().flat_map(|(first, last)| *first..=*last) {
+            let mut mine = touches
+                .iter()
+                .filter(|touch| touch.ports.contains(port))
+                .peekable();
+            if mine.peek().is_none() {
+                continue;
+            }
+            match mine.filter_map(|touch| touch.room).min() {
+                Some(room) => writers.entry(room).or_default().push(port),
+                None => readers.push(port),
+            }
+        }
+        let mut pace = Self {
+            readers: ranges(&readers),
+            ..Self::default()
+        };
+        let mut again = readers;
+        let mut labs = 0;
+        // Those that need the fewest labs first.
+        for (room, ports) in writers.into_iter().rev() {
+            again.extend(&ports);
+            let each = usize::try_from(room)
+                .unwrap_or(usize::MAX)
+                .saturating_add(1);
+            let needed = ports.len().div_ceil(each);
+            if labs + needed <= MAX_LABS {
+                labs += needed;
+                pace.writers.extend(ports.chunks(each).map(ranges));
+            } else {
+                let why = too_many(touches, room, needed);
+                let given_up = ranges(&ports).into_iter();
+                pace.given_up
+                    .extend(given_up.map(|(first, last)| (first, last, why.clone())));
+            }
+        }
+        again.sort_unstable();
+        pace.again = ranges(&again);
+        pace
+    }
+
+    /// This number depends on what others left: it is probed once more, alone.
+    pub fn alone(&mut self, number: u16) {
+        self.again.push((number, number));
+        self.writers.push(vec![(number, number)]);
+    }
+}
+
+fn too_many(touches: &[Touch], room: u32, labs: usize) -> Inconclusive {
+    let mut rules = touches.iter().filter(|touch| touch.room == Some(room));
+    let rule = rules.next().map_or("a rule", |touch| &touch.rule);
+    Inconclusive::Cut(format!(
+        "{rule} remembers earlier packets, so that these ports need {labs} fresh labs, and at most \
+         {MAX_LABS} are made for a sweep (say `among` which ports to look at, or test single ports)"
+    ))
+}
+
+/// Ascending numbers as ranges.
+fn ranges(ports: &[u16]) -> Vec<(u16, u16)> {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for port in ports {
+        match ranges.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(*port) => *last = *port,
+            _ => ranges.push((*port, *port)),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeInclusive;
+
+    use super::*;
+
+    const ALL: [(u16, u16); 1] = [(1, 65_535)];
+
+    fn touch(ports: RangeInclusive<u16>, room: Option<u32>) -> Touch {
+        Touch {
+            ports: ports.into(),
+            room,
+            rule: "the rule".to_owned(),
+        }
+    }
+
+    #[test]
+    fn without_memory_everything_stands() {
+        assert_eq!(Pace::of(&[], &ALL), Pace::default());
+    }
+
+    #[test]
+    fn a_limited_port_is_probed_alone_and_the_others_stand() {
+        let pace = Pace::of(&[touch(22..=22, Some(0))], &ALL);
+        assert_eq!(pace.again, [(22, 22)]);
+        assert_eq!(pace.writers, [vec![(22, 22)]]);
+        assert!(pace.readers.is_empty() && pace.given_up.is_empty());
+    }
+
+    #[test]
+    fn who_is_remembered_for_a_trap_shares_a_lab_with_nobody_and_all_others_with_each_other() {
+        let trap = touch(23..=23, Some(0));
+        let reader = touch(0..=65535, None);
+        let pace = Pace::of(&[trap, reader], &ALL);
+        assert_eq!(pace.again, [(1, 65535)]);
+        assert_eq!(pace.readers, [(1, 22), (24, 65535)]);
+        assert_eq!(pace.writers, [vec![(23, 23)]]);
+    }
+
+    #[test]
+    fn a_burst_is_shared_and_too_small_a_one_is_given_up() {
+        let pace = Pace::of(&[touch(1..=1000, Some(249))], &ALL);
+        assert_eq!(pace.writers.len(), 4);
+        assert_eq!(pace.writers[0], [(1, 250)]);
+        let pace = Pace::of(&[touch(0..=65535, Some(4))], &ALL);
+        assert!(pace.writers.is_empty());
+        let [(1, 65535, Inconclusive::Cut(why))] = pace.given_up.as_slice() else {
+            panic!("{pace:?}");
+        };
+        assert!(why.contains("the rule") && why.contains("13107"), "{why}");
+    }
+}

@@ -1,0 +1,9 @@
+//! What the kernel holds after loading: chains, rules, sets and their texts, as data. It knows no dialect, no
+//! scenario and no packet.
+
+pub mod legacy;
+pub mod lexer;
+pub mod listing;
+pub mod lookup;
+pub mod marks;
+pub mod ports;
