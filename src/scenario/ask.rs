@@ -3,13 +3,16 @@
 
 use std::{net::IpAddr, path::Path};
 
-use super::{
-    Case, Family, Problem, Problems, Scenario, candidates, files, include,
-    problem::Draft,
+use crate::scenario::{
+    Case, Family, Problem, Problems, Scenario, candidates,
+    format::words::quote,
     read::{self, Stranger},
-    source::{Sources, Span},
-    tree::{Entry, Kind, Node, Scalar},
-    words::quote,
+    text::{
+        files, include,
+        problem::Draft,
+        source::{Sources, Span},
+        tree::{Entry, Kind, Node, Scalar, Word},
+    },
 };
 
 const ARROW: &str = "->";
@@ -197,7 +200,7 @@ fn strangers(packet: &Scalar) -> Vec<Stranger> {
         return Vec::new();
     };
     let ends = [Some(from.trim()), rest.split_whitespace().next()];
-    let stranger = |end: super::tree::Word<'_>| {
+    let stranger = |end: Word<'_>| {
         let (address, interface) = match end.split_once("@") {
             Some((address, interface)) => (address, Some(interface)),
             None => (end, None),

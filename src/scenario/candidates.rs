@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Action, Candidate, Scenario, words::quote};
-use crate::dialect::{CANDIDATE, Config, Replacement};
+use crate::{
+    dialect::{CANDIDATE, Config, Replacement},
+    scenario::{Action, Candidate, Scenario, format::words::quote},
+};
 
 /// What stands between the name of a scenario and that of its candidate.
 const AT: char = '@';

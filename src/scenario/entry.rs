@@ -3,8 +3,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Sandbox, Scenario, candidates, load, source::Fingerprint, words::quote};
-use crate::dialect::Replacement;
+use crate::{
+    dialect::Replacement,
+    scenario::{
+        Sandbox, Scenario, candidates, format::words::quote, load, text::source::Fingerprint,
+    },
+};
 
 /// A scenario that was found good.
 #[derive(Debug, Clone)]

@@ -7,16 +7,21 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Entry, Scenario, candidates, files, include,
-    problem::{Problem, Problems},
-    read,
-    source::{Fingerprint, Sources},
-    tree::Kind,
-    words::quote,
-    yaml,
+use crate::{
+    dialect::Replacement,
+    scenario::{
+        Entry, Scenario, candidates,
+        format::words::quote,
+        read,
+        text::{
+            files, include,
+            problem::{Draft, Problem, Problems},
+            source::{Fingerprint, Sources},
+            tree::Kind,
+            yaml,
+        },
+    },
 };
-use crate::dialect::Replacement;
 
 /// The folder that names of scenarios start from.
 const HOME: &str = "scenarios";
@@ -123,7 +128,7 @@ fn read_text(text: &str, file: &Path, id: &str) -> Result<(Vec<Scenario>, Finger
     }
     let mut sources = Sources::default();
     let number = sources.add(file, text);
-    let finish = |sources: &Sources, drafts: Vec<super::problem::Draft>| {
+    let finish = |sources: &Sources, drafts: Vec<Draft>| {
         let problems = drafts.into_iter().map(|draft| draft.finish(sources));
         Problems::new(problems.collect())
     };

@@ -4,13 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{
-    super::{
-        Family,
-        tree::Word,
-        words::{family_name, quote},
-    },
-    Reader,
+use crate::scenario::{
+    Family,
+    format::words::{family_name, quote},
+    read::Reader,
+    text::tree::Word,
 };
 
 /// What people forget: a colon at the end of an unquoted word makes it a key.

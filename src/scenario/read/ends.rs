@@ -2,16 +2,16 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{
-    super::{
-        Family, Party,
-        tree::Word,
-        words::{self, quote},
+use crate::scenario::{
+    Family, Party,
+    format::words::{self, quote},
+    read::{
+        Reader,
+        address::family_names,
+        firewall::FirewallDraft,
+        hosts::{HostDrafts, RESERVED},
     },
-    Reader,
-    address::family_names,
-    firewall::FirewallDraft,
-    hosts::{HostDrafts, RESERVED},
+    text::tree::Word,
 };
 
 /// What tests are about: everything read before them.

@@ -2,14 +2,16 @@
 
 use std::ops::RangeInclusive;
 
-use super::{
-    super::{
-        shape::{Need, Object, Shape},
-        source::Span,
-        tree::{Entry, Kind, Node, Word},
+use crate::scenario::{
+    format::{
+        Need, Object, Shape,
         words::{self, quote},
     },
-    Reader,
+    read::Reader,
+    text::{
+        source::Span,
+        tree::{Entry, Kind, Node, Word},
+    },
 };
 
 /// A value and the place to point at when it has no text of its own: its key.

@@ -4,20 +4,27 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use ipnet::IpNet;
 
-use super::{
-    super::{
-        Candidate, Family, Firewall, Interface, Layer, Route, Vlan, files, shape,
-        source::Span,
-        tree::{Kind, Word},
-        words::{self, quote},
+use crate::{
+    dialect::{
+        CANDIDATE, Config, Dialect, Kind as SlotKind, Slot, Written, candidate_name, layers,
     },
-    Reader,
-    address::{QUOTE_IPV6, family_of_net},
-    fields::Value,
-};
-
-use crate::dialect::{
-    CANDIDATE, Config, Dialect, Kind as SlotKind, Slot, Written, candidate_name, layers,
+    scenario::{
+        Candidate, Family, Firewall, Interface, Layer, Route, Vlan,
+        format::{
+            self,
+            words::{self, quote},
+        },
+        read::{
+            Reader,
+            address::{QUOTE_IPV6, family_of_net},
+            fields::Value,
+        },
+        text::{
+            files,
+            source::Span,
+            tree::{Kind, Word},
+        },
+    },
 };
 
 /// Longest interface name, in bytes (Linux `IFNAMSIZ` less its final zero).
@@ -136,7 +143,7 @@ impl Reader<'_> {
             layers: vec![Layer::Candidate],
             ..FirewallDraft::default()
         };
-        let Some(fields) = self.fields(value, &shape::FIREWALL) else {
+        let Some(fields) = self.fields(value, &format::FIREWALL) else {
             return firewall;
         };
         match self.either(&fields) {
@@ -189,7 +196,7 @@ impl Reader<'_> {
             if let Err(why) = candidate_name(name.text) {
                 self.problem(name.span, format!("{} {why}", quote(name.text)));
             }
-            let fields = self.fields(value, &shape::CANDIDATE);
+            let fields = self.fields(value, &format::CANDIDATE);
             let given = fields.and_then(|fields| self.either(&fields));
             let config = given.and_then(|(dialect, value)| self.configuration(dialect, value));
             candidates.extend(config.map(|config| Candidate {
@@ -211,7 +218,7 @@ impl Reader<'_> {
             config.set(main.name, self.slot(main, value)?);
             return Some(config);
         }
-        let fields = self.fields(value, shape::dialect(dialect))?;
+        let fields = self.fields(value, format::dialect(dialect))?;
         let mut sound = true;
         for slot in dialect.slots {
             let Some(value) = fields.get(slot.name) else {
@@ -335,7 +342,7 @@ impl Reader<'_> {
     }
 
     fn layer(&mut self, value: Value<'_>) -> Option<Layer> {
-        let fields = self.fields(value, &shape::LAYER)?;
+        let fields = self.fields(value, &format::LAYER)?;
         let name = fields
             .get("name")
             .and_then(|name| self.line(name, "a name"));
@@ -480,11 +487,11 @@ impl Reader<'_> {
         };
         if !entries
             .iter()
-            .any(|entry| shape::INTERFACE.key(&entry.key.text).is_some())
+            .any(|entry| format::INTERFACE.key(&entry.key.text).is_some())
         {
             return Err(value);
         }
-        let Some(fields) = self.fields(value, &shape::INTERFACE) else {
+        let Some(fields) = self.fields(value, &format::INTERFACE) else {
             side.sound = false;
             return Ok(None);
         };
@@ -496,7 +503,7 @@ impl Reader<'_> {
     }
 
     fn vlan(&mut self, value: Value<'_>, name: Span, firewall: &FirewallDraft) -> Option<Vlan> {
-        let fields = self.fields(value, &shape::VLAN)?;
+        let fields = self.fields(value, &format::VLAN)?;
         let below = fields
             .get("on")
             .and_then(|value| self.line(value, "an interface"));

@@ -2,17 +2,22 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{
-    super::{
-        Family, Host, shape,
-        source::Span,
-        tree::{Kind, Word},
+use crate::scenario::{
+    Family, Host,
+    format::{
+        self,
         words::{self, family_name, quote},
     },
-    Reader,
-    address::{QUOTE_IPV6, family_of, reserved_in},
-    fields::Value,
-    firewall::FirewallDraft,
+    read::{
+        Reader,
+        address::{QUOTE_IPV6, family_of, reserved_in},
+        fields::Value,
+        firewall::FirewallDraft,
+    },
+    text::{
+        source::Span,
+        tree::{Kind, Word},
+    },
 };
 
 /// Names that mean something else at the end of an arrow.
@@ -182,7 +187,7 @@ impl Reader<'_> {
             ipv6: None,
             sound: true,
         };
-        let Some(fields) = self.fields(value, &shape::HOST) else {
+        let Some(fields) = self.fields(value, &format::HOST) else {
             host.sound = false;
             return host;
         };

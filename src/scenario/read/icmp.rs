@@ -1,13 +1,10 @@
 //! ICMP types and codes, whose names and numbers depend on the address family.
 
-use super::{
-    super::{
-        Family,
-        source::Span,
-        tree::Word,
-        words::{self, quote},
-    },
-    Reader,
+use crate::scenario::{
+    Family,
+    format::words::{self, quote},
+    read::Reader,
+    text::{source::Span, tree::Word},
 };
 
 /// Type and code in each family that has them.

@@ -4,41 +4,36 @@
 //! host that it names.
 
 mod address;
-mod case;
+mod addresses;
 mod ends;
 mod fields;
 mod firewall;
 mod hosts;
 mod icmp;
-mod matrix;
 mod outcome;
 mod packet;
 mod routes;
 mod sandbox;
 mod service;
-mod steps;
-mod strangers;
-mod sweep;
-mod tests;
+mod test;
 
 use std::path::PathBuf;
 
+use crate::scenario::{
+    Scenario,
+    format::{self, words::quote},
+    read::{ends::End, fields::Value},
+    text::{
+        files,
+        problem::Draft,
+        source::{Sources, Span},
+        tree::{Node, Word},
+    },
+};
 pub(crate) use address::unusable;
-use ends::End;
-use fields::Value;
+pub(super) use addresses::Stranger;
 #[cfg(test)]
 pub(in crate::scenario) use fields::asked;
-pub(in crate::scenario) use service::portless;
-pub(super) use strangers::Stranger;
-
-use super::{
-    Scenario,
-    problem::Draft,
-    shape,
-    source::{Sources, Span},
-    tree::{Node, Word},
-    words::quote,
-};
 
 /// What a scenario is called, and whether all of its text is there.
 pub(super) struct About<'a> {
@@ -52,7 +47,7 @@ pub(super) struct About<'a> {
 }
 
 /// What is said of a test that cannot be read.
-pub(super) const TEST_FORMS: &[&str] = &[tests::SHORT_FORM, steps::FORM];
+pub(super) const TEST_FORMS: &[&str] = &[test::SHORT_FORM, test::STEP_FORM];
 
 /// Reads a merged document.
 pub(super) fn scenario(
@@ -100,7 +95,7 @@ impl Reader<'_> {
             node: root,
             at: start,
         };
-        let fields = self.fields(value, &shape::SCENARIO)?;
+        let fields = self.fields(value, &format::SCENARIO)?;
         let name = self.optional_text(&fields, "name");
         let purpose = self.optional_text(&fields, "purpose");
         let tags = self.tags(&fields);
@@ -154,7 +149,7 @@ impl Reader<'_> {
 
     /// A path in the file that names it, joined with that file's folder.
     fn path(&self, word: Word<'_>) -> PathBuf {
-        super::files::join(self.sources.folder(word.span.file), word.text)
+        files::join(self.sources.folder(word.span.file), word.text)
     }
 
     fn no_such(&mut self, word: Word<'_>, what: &str, help: Option<String>) {

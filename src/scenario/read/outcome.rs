@@ -2,17 +2,22 @@
 
 use ipnet::IpNet;
 
-use super::{
-    super::{
-        Also, CtState, Expectation, ExpectedVerdict, Family, Log, Looks, PortRange, RejectKind,
-        Share, net_text, shape,
-        source::Span,
-        tree::{Kind, Word},
+use crate::scenario::{
+    Also, CtState, Expectation, ExpectedVerdict, Family, Log, Looks, PortRange, RejectKind, Share,
+    format::{
+        self,
         words::{self, family_name, quote},
     },
-    Reader,
-    address::family_of_net,
-    fields::{Fields, Value},
+    net_text,
+    read::{
+        Reader,
+        address::family_of_net,
+        fields::{Fields, Value},
+    },
+    text::{
+        source::Span,
+        tree::{Kind, Word},
+    },
 };
 
 /// An expectation, and where its details stand.
@@ -105,7 +110,7 @@ impl Reader<'_> {
                 self.outcome_word(word)
             }
             Kind::Map(_) => {
-                let fields = self.fields(value, &shape::EXPECT)?;
+                let fields = self.fields(value, &format::EXPECT)?;
                 let otherwise = fields
                     .get("otherwise")
                     .map(|value| (value, self.outcome(value)));
@@ -304,7 +309,7 @@ impl Reader<'_> {
                 group: None,
             });
         }
-        let fields = self.fields(value, &shape::LOG_RECORD)?;
+        let fields = self.fields(value, &format::LOG_RECORD)?;
         let prefix = fields
             .get("prefix")
             .and_then(|value| self.line(value, "the prefix of a record"));
@@ -346,7 +351,7 @@ impl Reader<'_> {
         if let Some(details) = self.counted(value)? {
             return Some(Outcome::accepted().with(details));
         }
-        let fields = self.fields(value, &shape::ACCEPT)?;
+        let fields = self.fields(value, &format::ACCEPT)?;
         let source = self.translated(&fields, "source");
         let destination = self.translated(&fields, "destination");
         let sport = self.translated_port(&fields, "sport");
@@ -438,7 +443,7 @@ impl Reader<'_> {
         if let Some(details) = self.counted(value)? {
             return Some(Outcome::plain(ExpectedVerdict::Drop).with(details));
         }
-        let fields = self.fields(value, &shape::DROP)?;
+        let fields = self.fields(value, &format::DROP)?;
         let details = self.details(&fields)?;
         Some(Outcome::plain(ExpectedVerdict::Drop).with(details))
     }
@@ -452,7 +457,7 @@ impl Reader<'_> {
             let kind = self.reject_kind(word)?;
             return Some(Outcome::reject(Some(kind)));
         }
-        let fields = self.fields(value, &shape::REJECT)?;
+        let fields = self.fields(value, &format::REJECT)?;
         let kind = match fields.get("kind") {
             Some(value) => {
                 let word = self.line(value, "a kind of reject");

@@ -2,12 +2,16 @@
 
 use ipnet::IpNet;
 
-use super::{
-    super::{Route, source::Span, tree::Word, words::quote},
-    Reader,
-    address::{family_of, family_of_net},
-    fields::Value,
-    firewall::FirewallDraft,
+use crate::scenario::{
+    Route,
+    format::words::quote,
+    read::{
+        Reader,
+        address::{family_of, family_of_net},
+        fields::Value,
+        firewall::FirewallDraft,
+    },
+    text::{source::Span, tree::Word},
 };
 
 impl Reader<'_> {

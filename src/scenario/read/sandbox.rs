@@ -1,15 +1,16 @@
 //! `sandbox:`: where the firewall stands.
 
-use super::{
-    super::{ContainerImage, Sandbox, files, shape, words::quote},
-    Reader,
-    fields::Value,
+use crate::scenario::{
+    ContainerImage, Sandbox,
+    format::{self, words::quote},
+    read::{Reader, fields::Value},
+    text::files,
 };
 
 impl Reader<'_> {
     /// What could not be read is reported, and then of no account.
     pub(super) fn sandbox(&mut self, value: Value<'_>) -> Sandbox {
-        let Some(fields) = self.fields(value, &shape::SANDBOX) else {
+        let Some(fields) = self.fields(value, &format::SANDBOX) else {
             return Sandbox::Machine;
         };
         let container = fields.get("docker").and_then(|value| self.container(value));
@@ -17,7 +18,7 @@ impl Reader<'_> {
     }
 
     fn container(&mut self, value: Value<'_>) -> Option<ContainerImage> {
-        let fields = self.fields(value, &shape::DOCKER)?;
+        let fields = self.fields(value, &format::DOCKER)?;
         let (key, value) = self.either(&fields)?;
         let base = fields.get("base");
         if key == "image" {

@@ -1,89 +1,29 @@
 //! Services: `tcp/80,443`, `udp/53`, `icmp/echo-request`, `any`.
 
-use std::net::Ipv4Addr;
+use firedrill_harness::packet::{Payload, Sctp, Transport, UdpLite};
 
-use firedrill_harness::packet::{Ah, Esp, Gre, Ospf, Payload, Sctp, Transport, UdpLite, Vrrp};
-
-use super::{
-    super::{
-        Family, PacketSpec, TcpFlags, services,
-        source::Span,
-        tree::Word,
+use crate::scenario::{
+    Family, PacketSpec,
+    format::{
+        services,
         words::{self, quote},
     },
-    Reader,
-    icmp::Icmp,
-    packet::USUAL_SPI,
+    portless,
+    read::{
+        Reader,
+        icmp::Icmp,
+        packet::draft::{PacketDraft, SYN},
+    },
+    text::{source::Span, tree::Word},
 };
 
 /// Most ports of one test.
 pub(super) const MAX_PORTS: usize = 1024;
-/// The SYN bit: what a connection starts with.
-pub(super) const SYN: TcpFlags = TcpFlags(0x02);
-
 const PROTOCOLS: [&str; 14] = [
     "tcp", "udp", "icmp", "icmpv4", "icmpv6", "any", "sctp", "udplite", "gre", "esp", "ah", "ospf",
     "vrrp", "proto",
 ];
 const FORMS: &str = "a service is `tcp/PORTS`, `udp/PORTS`, `icmp/TYPE`, a name such as `https` or `dns`, a protocol such as `gre` or `proto/89`, or `any`";
-
-/// One packet to send, in every family that it exists in.
-#[derive(Debug, Clone)]
-pub(super) struct Probe {
-    /// `tcp/443`, `tcp/443 flags fin`.
-    pub(super) text: String,
-    /// Part of the sample that `any` stands for.
-    pub(super) of_any: bool,
-    pub(super) at: Span,
-    /// The packet; of an ICMP message without its type and code.
-    pub(super) packet: PacketSpec,
-    /// The type and code of an ICMP message.
-    pub(super) icmp: Option<Icmp>,
-    /// What an ICMP error quotes.
-    pub(super) quote: Option<Box<Probe>>,
-    /// The one family in which it exists, and what says so.
-    pub(super) only: Option<(Family, Span)>,
-    /// A field that the kernel of the firewall writes itself, and where it stands.
-    pub(super) not_from_firewall: Option<(Span, &'static str)>,
-}
-
-impl Probe {
-    pub(super) fn new(text: String, at: Span, packet: PacketSpec) -> Self {
-        Self {
-            text,
-            of_any: false,
-            at,
-            packet,
-            icmp: None,
-            quote: None,
-            only: None,
-            not_from_firewall: None,
-        }
-    }
-
-    /// An ICMP message with what its type asks for.
-    pub(super) fn icmp(text: String, at: Span, icmp: Icmp) -> Self {
-        Self {
-            icmp: Some(icmp),
-            ..Self::new(text, at, PacketSpec::icmp(0, 0))
-        }
-    }
-
-    /// The packet in this family, if it exists there.
-    pub(super) fn in_family(&self, family: Family) -> Option<PacketSpec> {
-        if self.only.is_some_and(|(only, _)| only != family) {
-            return None;
-        }
-        let mut packet = self.packet.clone();
-        if let Some(quote) = &self.quote {
-            packet.quote = Some(Box::new(quote.in_family(family)?));
-        }
-        if let (Some(numbers), Transport::Icmp(icmp)) = (&self.icmp, &mut packet.transport) {
-            (icmp.kind, icmp.code) = numbers.numbers(family)?;
-        }
-        Some(packet)
-    }
-}
 
 impl Reader<'_> {
     /// The packets of a service; TCP segments are of this kind if one is named.
@@ -91,13 +31,13 @@ impl Reader<'_> {
         &mut self,
         word: Word<'_>,
         segment: Option<Word<'_>>,
-    ) -> Option<Vec<Probe>> {
+    ) -> Option<Vec<PacketDraft>> {
         let probes = self.usual_service(word)?;
         let Some(segment) = segment else {
             return Some(probes);
         };
         let flags = words::segment(segment.text)?;
-        let with_flags = |mut probe: Probe| {
+        let with_flags = |mut probe: PacketDraft| {
             let Transport::Tcp(tcp) = &mut probe.packet.transport else {
                 return None;
             };
@@ -105,7 +45,7 @@ impl Reader<'_> {
             probe.text = format!("{} {}", probe.text, segment.text);
             Some(probe)
         };
-        let segments: Option<Vec<Probe>> = probes.into_iter().map(with_flags).collect();
+        let segments: Option<Vec<PacketDraft>> = probes.into_iter().map(with_flags).collect();
         if segments.is_none() {
             let message = format!("only TCP has segments such as {}", quote(segment.text));
             self.problem(segment.span, message)
@@ -114,7 +54,7 @@ impl Reader<'_> {
         segments
     }
 
-    fn usual_service(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
+    fn usual_service(&mut self, word: Word<'_>) -> Option<Vec<PacketDraft>> {
         if word.text == "any" {
             return Some(any(word.span));
         }
@@ -133,7 +73,11 @@ impl Reader<'_> {
                     payload: Payload::Usual,
                 };
                 let packet = PacketSpec::new(transport);
-                Some(vec![Probe::new(word.text.to_owned(), word.span, packet)])
+                Some(vec![PacketDraft::new(
+                    word.text.to_owned(),
+                    word.span,
+                    packet,
+                )])
             }
             other => {
                 // Docker and ufw write it the other way round.
@@ -153,10 +97,14 @@ impl Reader<'_> {
     }
 
     /// A protocol without ports, or a service by its name alone.
-    fn bare(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
+    fn bare(&mut self, word: Word<'_>) -> Option<Vec<PacketDraft>> {
         if let Some(transport) = portless(word.text) {
             let packet = PacketSpec::new(transport);
-            return Some(vec![Probe::new(word.text.to_owned(), word.span, packet)]);
+            return Some(vec![PacketDraft::new(
+                word.text.to_owned(),
+                word.span,
+                packet,
+            )]);
         }
         let known = services::named(word.text);
         let Some(((protocol, port), others)) = known.split_first() else {
@@ -164,7 +112,7 @@ impl Reader<'_> {
             return None;
         };
         let probe =
-            |protocol: &str, port, text| Probe::new(text, word.span, to_port(protocol, port));
+            |protocol: &str, port, text| PacketDraft::new(text, word.span, to_port(protocol, port));
         if others.is_empty() {
             return Some(vec![probe(protocol, *port, word.text.to_owned())]);
         }
@@ -211,7 +159,7 @@ impl Reader<'_> {
         word: Word<'_>,
         rest: Word<'_>,
         only: Option<Family>,
-    ) -> Option<Vec<Probe>> {
+    ) -> Option<Vec<PacketDraft>> {
         if rest.text.contains(',') {
             self.problem(rest.span, "a service has one ICMP type")
                 .help("write a test for each".to_owned());
@@ -222,10 +170,14 @@ impl Reader<'_> {
             None => (rest, None),
         };
         let icmp = self.icmp(kind, code, only)?;
-        Some(vec![Probe::icmp(word.text.to_owned(), word.span, icmp)])
+        Some(vec![PacketDraft::icmp(
+            word.text.to_owned(),
+            word.span,
+            icmp,
+        )])
     }
 
-    fn ports(&mut self, protocol: Word<'_>, list: Word<'_>) -> Option<Vec<Probe>> {
+    fn ports(&mut self, protocol: Word<'_>, list: Word<'_>) -> Option<Vec<PacketDraft>> {
         let mut seen: Vec<(u16, u16)> = Vec::new();
         let mut probes = Vec::new();
         let mut count = 0;
@@ -265,7 +217,7 @@ impl Reader<'_> {
                     port.to_string()
                 };
                 let text = format!("{}/{port_text}", protocol.text);
-                Probe::new(text, part.span, to_port(protocol.text, port))
+                PacketDraft::new(text, part.span, to_port(protocol.text, port))
             }));
         }
         sound.then_some(probes)
@@ -344,52 +296,17 @@ fn to_port(protocol: &str, port: u16) -> PacketSpec {
     }
 }
 
-/// The usual packet of a protocol that has no ports and needs nothing more said.
-pub(in crate::scenario) fn portless(protocol: &str) -> Option<Transport> {
-    Some(match protocol {
-        "gre" => Transport::Gre(Gre {
-            protocol: 0x0800,
-            ..Gre::default()
-        }),
-        "esp" => Transport::Esp(Esp {
-            spi: USUAL_SPI,
-            sequence: 1,
-            ..Esp::default()
-        }),
-        "ah" => Transport::Ah(Ah {
-            next_header: 59,
-            spi: USUAL_SPI,
-            sequence: 1,
-            ..Ah::default()
-        }),
-        "ospf" => Transport::Ospf(Ospf {
-            kind: 1,
-            router: Ipv4Addr::new(192, 0, 2, 1),
-            area: Ipv4Addr::UNSPECIFIED,
-            payload: Payload::Usual,
-        }),
-        "vrrp" => Transport::Vrrp(Vrrp {
-            version: 3,
-            router: 1,
-            priority: 100,
-            interval: 100,
-            addresses: Vec::new(),
-        }),
-        _ => return None,
-    })
-}
-
 /// The sample of traffic that `any` stands for: remote administration, the web, a name lookup, a
 /// high port of each kind, a ping.
-fn any(at: Span) -> Vec<Probe> {
+fn any(at: Span) -> Vec<PacketDraft> {
     let tcp = [22, 80, 443, 50000].map(|port| (format!("tcp/{port}"), PacketSpec::tcp(port, SYN)));
     let udp = [53, 50000].map(|port| (format!("udp/{port}"), PacketSpec::udp(port)));
     let ports = tcp.into_iter().chain(udp);
-    let ping = Probe::icmp("icmp/echo-request".to_owned(), at, Icmp::echo_request());
+    let ping = PacketDraft::icmp("icmp/echo-request".to_owned(), at, Icmp::echo_request());
     ports
-        .map(|(text, packet)| Probe::new(text, at, packet))
+        .map(|(text, packet)| PacketDraft::new(text, at, packet))
         .chain([ping])
-        .map(|probe| Probe {
+        .map(|probe| PacketDraft {
             of_any: true,
             ..probe
         })

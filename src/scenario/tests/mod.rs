@@ -7,7 +7,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Case, Problems, Scenario, Send, load, parse, words};
+use super::{Case, Problems, Scenario, Send, format::words, load, parse};
 use crate::dialect::ALL;
 
 mod bad_firewall;

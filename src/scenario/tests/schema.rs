@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::{good, problems_of, read, with_tests};
 use crate::dialect::ALL;
 use crate::scenario::{
+    format::{self, Object, SCENARIO, Shape},
     json_schema,
     read::asked,
-    shape::{self, Object, SCENARIO, Shape},
 };
 
 /// Every object of the format.
@@ -24,7 +24,7 @@ fn objects() -> Vec<&'static Object> {
             match shape {
                 Shape::Object(inner) => open.push(inner),
                 Shape::Made(made) => open.push(made()),
-                Shape::Dialect(dialect) => open.push(shape::dialect(dialect)),
+                Shape::Dialect(dialect) => open.push(format::dialect(dialect)),
                 Shape::List(inner)
                 | Shape::OneOrMore(inner)
                 | Shape::Map(_, inner)

@@ -5,22 +5,24 @@ use firedrill_harness::{
     protocol::Bytes,
 };
 
-use super::{
-    super::{
-        super::{Family, PacketSpec, capture, shape, source::Span, words::quote},
+use crate::scenario::{
+    Family, PacketSpec,
+    format::{self, words::quote},
+    read::{
         Reader,
         address::family_of,
         fields::Value,
-        service::Probe,
+        packet::draft::PacketDraft,
+        packet::{capture, layer::Layer},
     },
-    layer::Layer,
+    text::source::Span,
 };
 
 /// Longest beginning of a packet that the name of a case repeats, in bytes.
 const LONGEST_NAME: usize = 20;
 
 impl Reader<'_> {
-    pub(super) fn hex_packet(&mut self, value: Value<'_>) -> Option<Probe> {
+    pub(super) fn hex_packet(&mut self, value: Value<'_>) -> Option<PacketDraft> {
         let word = self.text(value, "hexadecimal digits")?;
         let bytes = self.hex(word.text, word.span)?;
         let told = firedrill_harness::protocol::hex(&bytes[..bytes.len().min(LONGEST_NAME)]);
@@ -32,8 +34,8 @@ impl Reader<'_> {
         self.whole(bytes, format!("hex {told}{more}"), value.at, word.span)
     }
 
-    pub(super) fn captured(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::PCAP)?;
+    pub(super) fn captured(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::PCAP)?;
         let file = layer.fields.get("file");
         let file = file.and_then(|value| layer.reader.line(value, "the path of a capture"));
         let number: u32 = layer.number("packet").unwrap_or(1);
@@ -56,7 +58,13 @@ impl Reader<'_> {
     }
 
     /// A probe of bytes that begin with an IP header.
-    fn whole(&mut self, bytes: Vec<u8>, text: String, at: Span, shown: Span) -> Option<Probe> {
+    fn whole(
+        &mut self,
+        bytes: Vec<u8>,
+        text: String,
+        at: Span,
+        shown: Span,
+    ) -> Option<PacketDraft> {
         let Some(seen) = Seen::parse(&bytes) else {
             self.problem(shown, "these bytes do not begin with an IP header")
                 .help(
@@ -78,7 +86,7 @@ impl Reader<'_> {
             let length = usize::from(bytes[0] & 0x0f) * 4;
             packet.ip.options = Bytes(bytes.get(20..length).unwrap_or_default().to_vec());
         }
-        let mut probe = Probe::new(text, at, packet);
+        let mut probe = PacketDraft::new(text, at, packet);
         probe.only = Some((family, at));
         Some(probe)
     }

@@ -7,17 +7,14 @@ use firedrill_harness::{
     protocol::Bytes,
 };
 
-use super::{
-    super::{
-        super::{
-            Family, shape,
-            tree::Kind,
-            words::{self, quote},
-        },
-        Reader,
-        fields::Value,
+use crate::scenario::{
+    Family,
+    format::{
+        self,
+        words::{self, quote},
     },
-    layer::Layer,
+    read::{Reader, fields::Value, packet::layer::Layer},
+    text::tree::Kind,
 };
 
 /// What an IP header says.
@@ -45,9 +42,9 @@ impl Reader<'_> {
         family: Option<Family>,
     ) -> Option<Header> {
         let object = match family {
-            None => &shape::IP,
-            Some(Family::Ipv4) => &shape::IPV4,
-            Some(Family::Ipv6) => &shape::IPV6,
+            None => &format::IP,
+            Some(Family::Ipv4) => &format::IPV4,
+            Some(Family::Ipv6) => &format::IPV6,
         };
         let mut layer = Layer::of(self, value, object)?;
         let mut header = Header {
@@ -77,7 +74,7 @@ impl Reader<'_> {
     }
 
     fn fragment(&mut self, value: Value<'_>, family: Option<Family>) -> Option<Fragment> {
-        let mut layer = Layer::of(self, value, &shape::FRAGMENT)?;
+        let mut layer = Layer::of(self, value, &format::FRAGMENT)?;
         let fragment = Fragment {
             offset: layer.number("offset").unwrap_or_default(),
             more: layer.boolean("more").unwrap_or(true),
@@ -113,7 +110,7 @@ impl Reader<'_> {
             }
             return known.map(<[u8]>::to_vec);
         }
-        let mut layer = Layer::of(self, value, &shape::IP_OPTION)?;
+        let mut layer = Layer::of(self, value, &format::IP_OPTION)?;
         let loose = layer.read("loose-source-route", Reader::source_route);
         let strict = layer.read("strict-source-route", Reader::source_route);
         let kind: Option<u8> = layer.number("type");
@@ -166,7 +163,7 @@ impl Reader<'_> {
                 body: Bytes(padding(number)),
             });
         }
-        let mut layer = Layer::of(self, value, &shape::EXTENSION)?;
+        let mut layer = Layer::of(self, value, &format::EXTENSION)?;
         let number = layer.named("type", words::extension, words::extension_names);
         let body = layer.bytes("data");
         if body
@@ -182,7 +179,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn ether(&mut self, value: Value<'_>) -> Option<(Ether, String)> {
-        let mut layer = Layer::of(self, value, &shape::ETHER)?;
+        let mut layer = Layer::of(self, value, &format::ETHER)?;
         let text = format!(" ether{}", layer.told(&[]));
         let ether = Ether {
             source: layer.read("source", Reader::mac),
@@ -202,7 +199,7 @@ impl Reader<'_> {
 
     fn tag(&mut self, value: Value<'_>) -> Option<VlanTag> {
         if let Kind::Map(_) = value.node.kind {
-            let mut layer = Layer::of(self, value, &shape::VLAN_TAG)?;
+            let mut layer = Layer::of(self, value, &format::VLAN_TAG)?;
             let tag = VlanTag {
                 id: layer.number("id").unwrap_or_default(),
                 priority: layer.number("priority").unwrap_or_default(),

@@ -7,15 +7,19 @@ use firedrill_harness::{
     protocol::Bytes,
 };
 
-use super::super::{
-    super::{
-        shape::{self, Object, Shape},
-        source::Span,
-        tree::{Kind, Node, Word},
+use crate::scenario::{
+    format::{
+        self, Object, Shape,
         words::{self, quote},
     },
-    Reader,
-    fields::{Fields, Value},
+    read::{
+        Reader,
+        fields::{Fields, Value},
+    },
+    text::{
+        source::Span,
+        tree::{Kind, Node, Word},
+    },
 };
 
 /// Longest piece of a value that the name of a case repeats, in characters.
@@ -290,7 +294,7 @@ impl Reader<'_> {
     /// A text, `hex:` and digits, or a size.
     pub(in crate::scenario::read) fn payload(&mut self, value: Value<'_>) -> Option<Payload> {
         if let Kind::Map(_) = value.node.kind {
-            let mut layer = Layer::of(self, value, &shape::SIZE)?;
+            let mut layer = Layer::of(self, value, &format::SIZE)?;
             let size = layer.number("size");
             return layer.finish(size)?.map(Payload::Size);
         }

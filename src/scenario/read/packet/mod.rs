@@ -1,32 +1,35 @@
 //! `packet:` of the long form, header field by header field.
 
 mod bytes;
+mod capture;
+pub(super) mod draft;
 mod ip;
 mod layer;
 mod transport;
 
 use firedrill_harness::packet::{Cut, Payload, Pieces, Transport};
 
-pub(super) use self::transport::USUAL_SPI;
-use self::{ip::Header, layer::Layer};
-use super::{
-    super::{
-        Family, shape,
-        source::Span,
-        tree::Kind,
+use crate::scenario::{
+    Family,
+    format::{
+        self,
         words::{self, family_name, quote},
     },
-    Reader,
-    address::family_of,
-    fields::Value,
-    service::Probe,
+    read::{
+        Reader,
+        address::family_of,
+        fields::Value,
+        packet::draft::PacketDraft,
+        packet::{ip::Header, layer::Layer},
+    },
+    text::{source::Span, tree::Kind},
 };
 
 /// How deep packets may quote each other.
 const DEEPEST_QUOTE: usize = 4;
 
 impl Reader<'_> {
-    pub(super) fn packet(&mut self, value: Value<'_>) -> Option<Probe> {
+    pub(super) fn packet(&mut self, value: Value<'_>) -> Option<PacketDraft> {
         if self.quotes >= DEEPEST_QUOTE {
             let message = format!("packets quote each other at most {DEEPEST_QUOTE} deep");
             self.problem(value.at, message);
@@ -38,8 +41,8 @@ impl Reader<'_> {
         probe
     }
 
-    fn whole_packet(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::PACKET)?;
+    fn whole_packet(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::PACKET)?;
         let carried = layer.reader.either(&layer.fields);
         let carried_key = carried.map(|(key, _)| key);
         let probe = carried.and_then(|(key, value)| layer.reader.carried(key, value));
@@ -125,7 +128,7 @@ impl Reader<'_> {
     /// Puts an IP header around what a packet carries.
     fn join(
         &mut self,
-        probe: &mut Probe,
+        probe: &mut PacketDraft,
         header: Header,
         family: Option<Family>,
         at: Span,
@@ -164,7 +167,7 @@ impl Reader<'_> {
 
     fn fragments(&mut self, value: Value<'_>) -> Option<Pieces> {
         const UNIT: u16 = 8;
-        let mut layer = Layer::of(self, value, &shape::FRAGMENTS)?;
+        let mut layer = Layer::of(self, value, &format::FRAGMENTS)?;
         let pieces = Pieces {
             size: layer.number("size").unwrap_or_default(),
             overlap: layer.number("overlap").unwrap_or_default(),

@@ -10,18 +10,20 @@ use firedrill_harness::{
     protocol::Bytes,
 };
 
-use super::{
-    super::{
-        super::{
-            Family, PacketSpec, TcpFlags, shape,
-            tree::Kind,
-            words::{self, quote},
-        },
+use crate::scenario::{
+    Family, PacketSpec, TcpFlags,
+    format::{
+        self,
+        words::{self, quote},
+    },
+    model,
+    read::{
         Reader,
         fields::Value,
-        service::{Probe, SYN},
+        packet::draft::{PacketDraft, SYN},
+        packet::layer::Layer,
     },
-    layer::Layer,
+    text::tree::Kind,
 };
 
 /// The longest that TCP options can be, in bytes (RFC 9293 section 3.1).
@@ -29,7 +31,7 @@ const LONGEST_OPTIONS: usize = 40;
 
 impl Reader<'_> {
     /// What this key of a packet says.
-    pub(super) fn carried(&mut self, key: &str, value: Value<'_>) -> Option<Probe> {
+    pub(super) fn carried(&mut self, key: &str, value: Value<'_>) -> Option<PacketDraft> {
         match key {
             "tcp" => self.tcp(value),
             "udp" => self.udp(value),
@@ -52,8 +54,8 @@ impl Reader<'_> {
         }
     }
 
-    fn tcp(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::TCP)?;
+    fn tcp(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::TCP)?;
         let (sport, dport) = (layer.number("sport"), layer.number("dport"));
         let flags = layer
             .read("flags", |reader, value| reader.flags(value))
@@ -93,7 +95,7 @@ impl Reader<'_> {
             pub const TIMESTAMPS: u8 = 8;
             pub const FAST_OPEN: u8 = 34;
         }
-        let mut layer = Layer::of(self, value, &shape::TCP_OPTIONS)?;
+        let mut layer = Layer::of(self, value, &format::TCP_OPTIONS)?;
         let mut options = Vec::new();
         let mut add = |kind: u8, data: &[u8]| {
             options.extend([kind, (data.len() + 2) as u8]);
@@ -187,8 +189,8 @@ impl Reader<'_> {
         sound.then_some(TcpFlags(bits))
     }
 
-    fn udp(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::UDP)?;
+    fn udp(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::UDP)?;
         let sport = layer.number("sport");
         let header = Udp {
             sport: sport.unwrap_or_default(),
@@ -201,8 +203,8 @@ impl Reader<'_> {
         layer.finish(with_ports(text, value, sport, Transport::Udp(header)))
     }
 
-    fn udp_lite(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::UDP_LITE)?;
+    fn udp_lite(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::UDP_LITE)?;
         let sport = layer.number("sport");
         let header = UdpLite {
             sport: sport.unwrap_or_default(),
@@ -215,8 +217,8 @@ impl Reader<'_> {
         layer.finish(with_ports(text, value, sport, Transport::UdpLite(header)))
     }
 
-    fn sctp(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::SCTP)?;
+    fn sctp(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::SCTP)?;
         let sport = layer.number("sport");
         let header = Sctp {
             sport: sport.unwrap_or_default(),
@@ -250,7 +252,7 @@ impl Reader<'_> {
                 ..Chunk::default()
             });
         }
-        let mut layer = Layer::of(self, value, &shape::CHUNK)?;
+        let mut layer = Layer::of(self, value, &format::CHUNK)?;
         let chunk = Chunk {
             kind: layer
                 .named("type", words::sctp_chunk, words::sctp_chunks)
@@ -266,8 +268,8 @@ impl Reader<'_> {
         value: Value<'_>,
         protocol: &str,
         only: Option<Family>,
-    ) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::ICMP)?;
+    ) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::ICMP)?;
         let kind = layer.fields.get("type");
         let kind = kind.and_then(|value| layer.reader.line(value, "an ICMP type"));
         let code = match layer.fields.get("code") {
@@ -345,7 +347,7 @@ impl Reader<'_> {
             text += &format!("/{}", code.text);
         }
         text += &layer.told(&["type", "code"]);
-        let mut probe = Probe::icmp(text, value.at, icmp);
+        let mut probe = PacketDraft::icmp(text, value.at, icmp);
         probe.only = only.map(|only| (only, value.at));
         if let Transport::Icmp(header) = &mut probe.packet.transport {
             header.checksum = checksum;
@@ -364,8 +366,8 @@ impl Reader<'_> {
         layer.finish(probe)
     }
 
-    fn igmp(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::IGMP)?;
+    fn igmp(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::IGMP)?;
         let kind = layer.named("type", words::igmp_type, words::igmp_types);
         let group = layer.address("group");
         if let Some(IpAddr::V6(_)) = group {
@@ -378,14 +380,14 @@ impl Reader<'_> {
             checksum: layer.checksum("checksum"),
         };
         let text = format!("igmp{}", layer.told(&[]));
-        let mut probe = Probe::new(text, value.at, PacketSpec::new(Transport::Igmp(header)));
+        let mut probe = PacketDraft::new(text, value.at, PacketSpec::new(Transport::Igmp(header)));
         probe.only = Some((Family::Ipv4, value.at));
         layer.finish(probe)
     }
 
-    fn gre(&mut self, value: Value<'_>) -> Option<Probe> {
+    fn gre(&mut self, value: Value<'_>) -> Option<PacketDraft> {
         const IPV4: u16 = 0x0800;
-        let mut layer = Layer::of(self, value, &shape::GRE)?;
+        let mut layer = Layer::of(self, value, &format::GRE)?;
         let header = Gre {
             protocol: layer.number("protocol").unwrap_or(IPV4),
             version: layer.number("version").unwrap_or_default(),
@@ -397,10 +399,10 @@ impl Reader<'_> {
         layer.finish(plain(text, value, Transport::Gre(header)))
     }
 
-    fn esp(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::ESP)?;
+    fn esp(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::ESP)?;
         let header = Esp {
-            spi: layer.number("spi").unwrap_or(USUAL_SPI),
+            spi: layer.number("spi").unwrap_or(model::USUAL_SPI),
             sequence: layer.number("sequence").unwrap_or(1),
             payload: layer.payload(),
         };
@@ -408,14 +410,14 @@ impl Reader<'_> {
         layer.finish(plain(text, value, Transport::Esp(header)))
     }
 
-    fn ah(&mut self, value: Value<'_>) -> Option<Probe> {
+    fn ah(&mut self, value: Value<'_>) -> Option<PacketDraft> {
         /// "No next header" (RFC 8200 section 4.7).
         const NOTHING: u8 = 59;
-        let mut layer = Layer::of(self, value, &shape::AH)?;
+        let mut layer = Layer::of(self, value, &format::AH)?;
         let header = Ah {
             next_header: layer.number("next-header").unwrap_or(NOTHING),
             reserved: layer.number("reserved").unwrap_or_default(),
-            spi: layer.number("spi").unwrap_or(USUAL_SPI),
+            spi: layer.number("spi").unwrap_or(model::USUAL_SPI),
             sequence: layer.number("sequence").unwrap_or(1),
             payload: layer.payload(),
         };
@@ -423,8 +425,8 @@ impl Reader<'_> {
         layer.finish(plain(text, value, Transport::Ah(header)))
     }
 
-    fn ospf(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::OSPF)?;
+    fn ospf(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::OSPF)?;
         let (router, area) = (layer.address("router"), layer.address("area"));
         for (key, address) in [("router", router), ("area", area)] {
             if let Some(IpAddr::V6(_)) = address {
@@ -443,8 +445,8 @@ impl Reader<'_> {
         layer.finish(plain(text, value, Transport::Ospf(header)))
     }
 
-    fn vrrp(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::VRRP)?;
+    fn vrrp(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::VRRP)?;
         let version = layer.number("version").unwrap_or(3);
         let header = Vrrp {
             version,
@@ -472,8 +474,8 @@ impl Reader<'_> {
         layer.finish(probe)
     }
 
-    fn arp(&mut self, value: Value<'_>) -> Option<Probe> {
-        let mut layer = Layer::of(self, value, &shape::ARP)?;
+    fn arp(&mut self, value: Value<'_>) -> Option<PacketDraft> {
+        let mut layer = Layer::of(self, value, &format::ARP)?;
         let operation = layer.read("operation", |reader, value| {
             let word = reader.line(value, "an ARP operation")?;
             if let Some(number) = words::arp_operation(word.text) {
@@ -510,7 +512,7 @@ impl Reader<'_> {
         layer.finish(probe)
     }
 
-    fn protocol(&mut self, value: Value<'_>) -> Option<Probe> {
+    fn protocol(&mut self, value: Value<'_>) -> Option<PacketDraft> {
         let word = self.line(value, "a protocol number")?;
         let protocol = self.number_between(word, "a protocol number", 1, 254)?;
         let transport = Transport::Other {
@@ -521,15 +523,16 @@ impl Reader<'_> {
     }
 }
 
-/// The index that packets of IPsec have when nothing is said: the first that is not reserved (RFC 4303
-/// section 2.1).
-pub(in crate::scenario::read) const USUAL_SPI: u32 = 256;
-
-fn plain(text: String, value: Value<'_>, transport: Transport) -> Probe {
-    Probe::new(text, value.at, PacketSpec::new(transport))
+fn plain(text: String, value: Value<'_>, transport: Transport) -> PacketDraft {
+    PacketDraft::new(text, value.at, PacketSpec::new(transport))
 }
 
-fn with_ports(text: String, value: Value<'_>, sport: Option<u16>, transport: Transport) -> Probe {
+fn with_ports(
+    text: String,
+    value: Value<'_>,
+    sport: Option<u16>,
+    transport: Transport,
+) -> PacketDraft {
     let mut probe = plain(text, value, transport);
     probe.packet.free_port = sport.is_none();
     probe

@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use super::{
-    super::{
-        Cell, Family, Matrix, PacketSpec, shape,
-        source::Span,
-        tree::{Kind, Word},
+use crate::scenario::{
+    Cell, Family, Matrix, PacketSpec,
+    format::{
+        self,
         words::{self, quote},
     },
-    Reader,
-    case::{Expander, MAX_CASES, too_many},
-    ends::{End, World},
-    fields::Value,
-    outcome::Outcome,
-    service::Probe,
-    tests::TestDraft,
+    read::{
+        Reader,
+        ends::{End, World},
+        fields::Value,
+        outcome::Outcome,
+        packet::draft::PacketDraft,
+        test::draft::{Expander, MAX_CASES, TestDraft, too_many},
+    },
+    text::{
+        source::Span,
+        tree::{Kind, Word},
+    },
 };
 
 /// All of the matrix's senders, receivers or services.
@@ -24,7 +28,7 @@ const ARROW: &str = "->";
 const FORM: &str = "an exception reads `FROM -> TO SERVICE: OUTCOME`, for example `lan, dmz -> internet dns, tcp/443: accept`; `any` means all of the matrix's";
 
 /// Whether a test is a matrix.
-pub(super) fn is_matrix(value: Value<'_>) -> bool {
+pub(in crate::scenario::read) fn is_matrix(value: Value<'_>) -> bool {
     let Kind::Map(entries) = &value.node.kind else {
         return false;
     };
@@ -50,7 +54,7 @@ struct Draft<'n> {
     name: Option<String>,
     from: Vec<Party<'n>>,
     to: Vec<Party<'n>>,
-    probes: Vec<Probe>,
+    probes: Vec<PacketDraft>,
     family: Option<(Family, Span)>,
     expect: Outcome,
     except: Vec<Exception<'n>>,
@@ -72,7 +76,7 @@ impl Exception<'_> {
 }
 
 impl Reader<'_> {
-    pub(super) fn matrix(
+    pub(in crate::scenario::read) fn matrix(
         &mut self,
         value: Value<'_>,
         world: World<'_>,
@@ -156,7 +160,7 @@ impl Reader<'_> {
     }
 
     fn matrix_draft<'n>(&mut self, value: Value<'n>, world: World<'_>) -> Option<Draft<'n>> {
-        let fields = self.fields(value, &shape::MATRIX)?;
+        let fields = self.fields(value, &format::MATRIX)?;
         let name = self.name(&fields);
         let from = fields
             .get("from")
@@ -453,7 +457,7 @@ impl Met {
 }
 
 /// What a service is called in a matrix.
-fn told(probe: &Probe) -> String {
+fn told(probe: &PacketDraft) -> String {
     match probe.of_any {
         true => format!("any ({})", probe.text),
         false => probe.text.clone(),
@@ -461,7 +465,7 @@ fn told(probe: &Probe) -> String {
 }
 
 /// What is sent, in both families: two names may mean the same.
-fn packets(probe: &Probe) -> [Option<PacketSpec>; 2] {
+fn packets(probe: &PacketDraft) -> [Option<PacketSpec>; 2] {
     [Family::Ipv4, Family::Ipv6].map(|family| probe.in_family(family))
 }
 

@@ -4,42 +4,61 @@ use std::{collections::HashMap, net::IpAddr};
 
 use firedrill_harness::packet::{Cut, Ip, Payload, Tcp, Transport, Udp, pieces};
 
-use super::{
-    super::{
-        Action, Case, Family, PacketSpec, Party, Send, Step,
-        source::Span,
-        words::{family_name, quote},
+use crate::scenario::{
+    Action, Case, Cell, Family, PacketSpec, Party, Repeat, Send, Step,
+    format::words::{family_name, quote},
+    read::{
+        Reader, address::family_names, ends::Ends, ends::World, outcome::Outcome,
+        packet::draft::PacketDraft,
     },
-    Reader,
-    address::family_names,
-    ends::World,
-    service::Probe,
-    tests::TestDraft,
+    text::source::Span,
 };
 
 /// What the lab's links carry, in bytes: the MTU of Ethernet.
 const LINK_MTU: usize = 1500;
 /// Most cases of one scenario.
-pub(super) const MAX_CASES: usize = 100_000;
+pub(in crate::scenario::read) const MAX_CASES: usize = 100_000;
 
-pub(super) fn too_many() -> String {
+pub(in crate::scenario::read) fn too_many() -> String {
     format!(
         "the tests of a scenario make at most {MAX_CASES} cases, and from here on there are more"
     )
 }
 
+/// A test that could be read, in either form.
+#[derive(Debug)]
+pub(in crate::scenario::read) struct TestDraft {
+    /// Where it starts.
+    pub(in crate::scenario::read) at: Span,
+    /// What to point at when all of it is wrong.
+    pub(in crate::scenario::read) subject: Span,
+    pub(in crate::scenario::read) name: Option<String>,
+    /// `FROM -> TO`.
+    pub(in crate::scenario::read) arrow: String,
+    pub(in crate::scenario::read) ends: Ends,
+    pub(in crate::scenario::read) probes: Vec<PacketDraft>,
+    pub(in crate::scenario::read) family: Option<(Family, Span)>,
+    pub(in crate::scenario::read) outcome: Outcome,
+    pub(in crate::scenario::read) repeat: Option<Repeat>,
+    pub(in crate::scenario::read) user: Option<String>,
+    pub(in crate::scenario::read) mark: Option<u32>,
+    pub(in crate::scenario::read) short: bool,
+    /// Its place in a matrix.
+    pub(in crate::scenario::read) cell: Option<Cell>,
+}
+
 /// Collects the cases of a scenario.
-pub(super) struct Expander<'w> {
+pub(in crate::scenario::read) struct Expander<'w> {
     id: &'w str,
     world: World<'w>,
-    pub(super) cases: Vec<Case>,
+    pub(in crate::scenario::read) cases: Vec<Case>,
     /// Which test (by number, and where) has a name already.
     names: HashMap<(String, Family), (usize, Span)>,
     tests: usize,
 }
 
 impl<'w> Expander<'w> {
-    pub(super) fn new(id: &'w str, world: World<'w>) -> Self {
+    pub(in crate::scenario::read) fn new(id: &'w str, world: World<'w>) -> Self {
         Self {
             id,
             world,
@@ -49,20 +68,20 @@ impl<'w> Expander<'w> {
         }
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(in crate::scenario::read) fn id(&self) -> &str {
         self.id
     }
 
-    pub(super) fn full(&self) -> bool {
+    pub(in crate::scenario::read) fn full(&self) -> bool {
         self.cases.len() > MAX_CASES
     }
 }
 
 /// A packet in one family.
-type Sent<'t> = (&'t Probe, Family);
+type Sent<'t> = (&'t PacketDraft, Family);
 
 impl TestDraft {
-    fn text(&self, probe: &Probe) -> String {
+    fn text(&self, probe: &PacketDraft) -> String {
         let service = &probe.text;
         match &self.name {
             Some(name) if self.probes.len() == 1 => name.clone(),
@@ -74,7 +93,11 @@ impl TestDraft {
 }
 
 impl Reader<'_> {
-    pub(super) fn expand(&mut self, test: TestDraft, expander: &mut Expander<'_>) {
+    pub(in crate::scenario::read) fn expand(
+        &mut self,
+        test: TestDraft,
+        expander: &mut Expander<'_>,
+    ) {
         let before = self.problems.len();
         let Some(sent) = self.sent(&test) else {
             return;
@@ -129,7 +152,7 @@ impl Reader<'_> {
     fn fits_the_link(
         &mut self,
         packet: &PacketSpec,
-        probe: &Probe,
+        probe: &PacketDraft,
         source: IpAddr,
         destination: IpAddr,
     ) -> bool {
@@ -163,7 +186,7 @@ impl Reader<'_> {
     }
 
     /// The families that the ends of a test share, or only the one that it asks for.
-    pub(super) fn narrowed(
+    pub(in crate::scenario::read) fn narrowed(
         &mut self,
         shared: &[Family],
         only: Option<(Family, Span)>,
@@ -269,7 +292,7 @@ impl Reader<'_> {
     }
 
     /// Takes a name for a test of one case, unless another has it.
-    pub(super) fn claim_name(
+    pub(in crate::scenario::read) fn claim_name(
         &mut self,
         text: &str,
         family: Family,

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use firedrill_harness::packet::{Packet, Payload, Sctp, Transport, UdpLite, protocol};
 
-use super::{Family, PacketSpec, Party, TcpFlags, read::portless};
+use super::{Family, PacketSpec, Party, TcpFlags, portless};
 
 /// `only-open:`, what should be open of one kind, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub enum Over {
 }
 
 /// IP protocols by the names that firewalls use for them (IANA "Assigned Internet Protocol Numbers").
-pub(super) const PROTOCOLS: [(&str, u8); 11] = [
+pub(in crate::scenario) const PROTOCOLS: [(&str, u8); 11] = [
     ("igmp", protocol::IGMP),
     ("ipip", 4),
     ("ipv6", 41),

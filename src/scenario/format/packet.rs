@@ -1,7 +1,6 @@
 //! The objects of `packet:`, layer by layer.
 
-use super::{Object, PORT, Shape, either, optional, required};
-use crate::scenario::words;
+use crate::scenario::format::{Object, PORT, Shape, either, optional, required, words};
 
 const BYTE: Shape = Shape::Number(0, 255);
 const U16: Shape = Shape::Number(0, 65_535);

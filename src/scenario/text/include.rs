@@ -7,15 +7,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    files,
-    problem::Draft,
-    source::{Sources, Span},
-    tree::{Entry, Kind, Node, Word},
-    words::quote,
-    yaml,
+use crate::{
+    dialect::Dialect,
+    scenario::{
+        format::words::quote,
+        text::{
+            files,
+            problem::Draft,
+            source::{Sources, Span},
+            tree::{Entry, Kind, Node, Word},
+            yaml,
+        },
+    },
 };
-use crate::dialect::Dialect;
 
 /// Deepest chain of parts that include parts.
 const MAX_DEPTH: usize = 16;
@@ -28,11 +32,11 @@ const OWN_KEYS: [&str; 2] = ["name", "purpose"];
 const LIST_KEYS: [&str; 2] = ["tags", "tests"];
 
 /// A document with its parts.
-pub(super) struct Merged {
-    pub(super) root: Node,
+pub(in crate::scenario) struct Merged {
+    pub(in crate::scenario) root: Node,
     /// A part is missing.
-    pub(super) incomplete: bool,
-    pub(super) problems: Vec<Draft>,
+    pub(in crate::scenario) incomplete: bool,
+    pub(in crate::scenario) problems: Vec<Draft>,
 }
 
 struct Includer<'s> {
@@ -46,7 +50,10 @@ struct Includer<'s> {
 }
 
 /// The document in file number `file`, with everything that it includes.
-pub(super) fn document(sources: &mut Sources, file: usize) -> Result<Merged, Vec<Draft>> {
+pub(in crate::scenario) fn document(
+    sources: &mut Sources,
+    file: usize,
+) -> Result<Merged, Vec<Draft>> {
     let root = yaml::parse(sources, file)?;
     let start = identity(&sources.get(file).path);
     let mut includer = Includer {
@@ -96,7 +103,7 @@ impl Includer<'_> {
             return root;
         };
         #[cfg(test)]
-        super::read::asked::note("scenario", "include");
+        crate::scenario::read::asked::note("scenario", "include");
         let Some(index) = entries.iter().position(|entry| entry.key.text == "include") else {
             return root;
         };

@@ -1,47 +1,38 @@
 //! `tests:`, in the short form and in the long form.
 
-use super::{
-    super::{
-        Case, Cell, Family, Repeat, shape,
-        source::Span,
-        tree::{Kind, Word},
+mod conversation;
+mod draft;
+mod matrix;
+mod sweep;
+
+pub(super) use self::conversation::FORM as STEP_FORM;
+use crate::scenario::{
+    Case, Family,
+    format::{
+        self,
         words::{self, quote},
     },
-    Reader,
-    case::Expander,
-    ends::{Ends, World},
-    fields::{Fields, Value},
-    firewall::FirewallDraft,
-    hosts::HostDrafts,
-    matrix::is_matrix,
-    outcome::Outcome,
-    service::{MAX_PORTS, Probe},
+    read::{
+        Reader,
+        ends::{Ends, World},
+        fields::{Fields, Value},
+        firewall::FirewallDraft,
+        hosts::HostDrafts,
+        packet::draft::PacketDraft,
+        service::MAX_PORTS,
+        test::{
+            draft::{Expander, TestDraft, too_many},
+            matrix::is_matrix,
+        },
+    },
+    text::{
+        source::Span,
+        tree::{Kind, Word},
+    },
 };
 
 const ARROW: &str = "->";
-pub(super) const SHORT_FORM: &str = "a test reads `FROM -> TO SERVICE: OUTCOME`, for example `internet -> firewall tcp/443: accept`";
-
-/// A test that could be read, in either form.
-#[derive(Debug)]
-pub(super) struct TestDraft {
-    /// Where it starts.
-    pub(super) at: Span,
-    /// What to point at when all of it is wrong.
-    pub(super) subject: Span,
-    pub(super) name: Option<String>,
-    /// `FROM -> TO`.
-    pub(super) arrow: String,
-    pub(super) ends: Ends,
-    pub(super) probes: Vec<Probe>,
-    pub(super) family: Option<(Family, Span)>,
-    pub(super) outcome: Outcome,
-    pub(super) repeat: Option<Repeat>,
-    pub(super) user: Option<String>,
-    pub(super) mark: Option<u32>,
-    pub(super) short: bool,
-    /// Its place in a matrix.
-    pub(super) cell: Option<Cell>,
-}
+pub(in crate::scenario::read) const SHORT_FORM: &str = "a test reads `FROM -> TO SERVICE: OUTCOME`, for example `internet -> firewall tcp/443: accept`";
 
 /// Whether a test has a key that makes it one of a kind.
 fn has(key: &str, value: Value<'_>) -> bool {
@@ -52,7 +43,7 @@ fn has(key: &str, value: Value<'_>) -> bool {
 }
 
 impl Reader<'_> {
-    pub(super) fn tests(
+    pub(in crate::scenario::read) fn tests(
         &mut self,
         value: Value<'_>,
         id: &str,
@@ -82,7 +73,7 @@ impl Reader<'_> {
                 self.expand(test, &mut expander);
             }
             if expander.full() {
-                self.problem(Value::item(item).span(), super::case::too_many());
+                self.problem(Value::item(item).span(), too_many());
                 break;
             }
         }
@@ -253,7 +244,10 @@ impl Reader<'_> {
     }
 
     /// A service with the kind of its segments, if one is named.
-    pub(super) fn service_text(&mut self, word: Word<'_>) -> Option<Vec<Probe>> {
+    pub(in crate::scenario::read) fn service_text(
+        &mut self,
+        word: Word<'_>,
+    ) -> Option<Vec<PacketDraft>> {
         let parts: Vec<Word<'_>> = word.split_whitespace().collect();
         match parts.as_slice() {
             [service] => self.service(*service, None),
@@ -270,7 +264,7 @@ impl Reader<'_> {
     }
 
     fn long_form(&mut self, value: Value<'_>, world: World<'_>) -> Option<TestDraft> {
-        let fields = self.fields(value, &shape::TEST)?;
+        let fields = self.fields(value, &format::TEST)?;
         let name = self.name(&fields);
         let (from, to, ends) = self.both_ends(&fields, world);
         let probes = match self.either(&fields) {
@@ -307,7 +301,10 @@ impl Reader<'_> {
     }
 
     /// `name:`, if the test has one; the outer `None` if it is wrong.
-    pub(super) fn name<'n>(&mut self, fields: &Fields<'n>) -> Option<Option<Word<'n>>> {
+    pub(in crate::scenario::read) fn name<'n>(
+        &mut self,
+        fields: &Fields<'n>,
+    ) -> Option<Option<Word<'n>>> {
         match fields.get("name") {
             Some(value) => self.line(value, "a name").map(Some),
             None => Some(None),
@@ -315,7 +312,7 @@ impl Reader<'_> {
     }
 
     /// `from:` and `to:`, and whether a packet of the one meets the firewall on its way to the other.
-    pub(super) fn both_ends<'n>(
+    pub(in crate::scenario::read) fn both_ends<'n>(
         &mut self,
         fields: &Fields<'n>,
         world: World<'_>,
@@ -333,7 +330,10 @@ impl Reader<'_> {
         self.line(fields.get(name)?, "a host or `firewall`")
     }
 
-    pub(super) fn services(&mut self, value: Value<'_>) -> Option<Vec<Probe>> {
+    pub(in crate::scenario::read) fn services(
+        &mut self,
+        value: Value<'_>,
+    ) -> Option<Vec<PacketDraft>> {
         let mut probes = Vec::new();
         let mut sound = true;
         let items = self.one_or_more(value, "a service or a list of services");
@@ -363,7 +363,10 @@ impl Reader<'_> {
     }
 
     /// `family:`, if the test has one; the outer `None` if it is wrong.
-    pub(super) fn family(&mut self, fields: &Fields<'_>) -> Option<Option<(Family, Span)>> {
+    pub(in crate::scenario::read) fn family(
+        &mut self,
+        fields: &Fields<'_>,
+    ) -> Option<Option<(Family, Span)>> {
         let Some(value) = fields.get("family") else {
             return Some(None);
         };

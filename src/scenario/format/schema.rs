@@ -1,11 +1,8 @@
-//! The JSON Schema of the format, for editors; generated from [`shape`](super::shape).
+//! The JSON Schema of the format, for editors; generated from its [tables](super).
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    shape::{Need, Object, SCENARIO, Shape},
-    words,
-};
+use crate::scenario::format::{self, Need, Object, SCENARIO, Shape, words};
 
 /// The JSON Schema (draft 2020-12) of a scenario file.
 ///
@@ -23,7 +20,7 @@ pub fn json_schema() -> Value {
         schema.insert("title".to_owned(), json!("firedrill scenario"));
         let complete = json!({
             "required": required(&SCENARIO),
-            "properties": { "firewall": requirements(&super::shape::FIREWALL) },
+            "properties": { "firewall": requirements(&format::FIREWALL) },
         });
         schema.insert(
             "if".to_owned(),
@@ -107,9 +104,7 @@ fn shape(wanted: &Shape, definitions: &mut Map<String, Value>) -> Value {
         }),
         Shape::Words(words) => json!({ "enum": words }),
         Shape::Made(made) => shape(&Shape::Object(made()), definitions),
-        Shape::Dialect(dialect) => {
-            shape(&Shape::Object(super::shape::dialect(dialect)), definitions)
-        }
+        Shape::Dialect(dialect) => shape(&Shape::Object(format::dialect(dialect)), definitions),
         Shape::Object(inner) => {
             if !definitions.contains_key(inner.name) {
                 // Reserved first, so that an object may contain itself.

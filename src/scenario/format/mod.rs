@@ -3,41 +3,46 @@
 //! The reader checks keys against these tables and the JSON Schema is generated from them, so that
 //! neither can know a key that the other does not.
 
+mod packet;
+pub(in crate::scenario) mod schema;
+pub(in crate::scenario) mod services;
+pub(in crate::scenario) mod words;
+
 use std::sync::LazyLock;
 
-mod packet;
-
-pub(super) use self::packet::*;
-use super::words;
-use crate::dialect::{self, Dialect, Kind, layers};
+pub(in crate::scenario) use self::packet::*;
+use crate::{
+    dialect::{self, Dialect, Kind, layers},
+    scenario::CtState,
+};
 
 /// A map with fixed keys.
 #[derive(Debug)]
-pub(super) struct Object {
+pub(in crate::scenario) struct Object {
     /// Its name in the JSON Schema.
-    pub(super) name: &'static str,
+    pub(in crate::scenario) name: &'static str,
     /// What people call it, with an article.
-    pub(super) what: &'static str,
-    pub(super) doc: &'static str,
-    pub(super) keys: &'static [Key],
+    pub(in crate::scenario) what: &'static str,
+    pub(in crate::scenario) doc: &'static str,
+    pub(in crate::scenario) keys: &'static [Key],
     /// Keys that are planned: not known yet, but no typing errors either.
-    pub(super) planned: &'static [&'static str],
+    pub(in crate::scenario) planned: &'static [&'static str],
     /// Whether an included part may bring the required keys.
-    pub(super) spread: bool,
+    pub(in crate::scenario) spread: bool,
 }
 
 /// A key of an [`Object`].
 #[derive(Debug)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) need: Need,
-    pub(super) shape: Shape,
-    pub(super) doc: &'static str,
+pub(in crate::scenario) struct Key {
+    pub(in crate::scenario) name: &'static str,
+    pub(in crate::scenario) need: Need,
+    pub(in crate::scenario) shape: Shape,
+    pub(in crate::scenario) doc: &'static str,
 }
 
 /// Whether a key must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
+pub(in crate::scenario) enum Need {
     Required,
     Optional,
     /// Exactly one of the keys marked so.
@@ -46,7 +51,7 @@ pub(super) enum Need {
 
 /// What a value looks like.
 #[derive(Debug)]
-pub(super) enum Shape {
+pub(in crate::scenario) enum Shape {
     Text,
     Bool,
     Number(u32, u32),
@@ -104,7 +109,7 @@ const fn either(name: &'static str, shape: Shape, doc: &'static str) -> Key {
 }
 
 /// A host's name.
-pub(super) const NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
+pub(in crate::scenario) const NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_.-]*$";
 const PARTY: Shape = Shape::Pattern("^(firewall(@[^/:\\s]+)?|[A-Za-z_][A-Za-z0-9_.-]*)$");
 const SERVICE: Shape = Shape::Pattern(
     "^([a-z][a-z0-9-]*|(tcp|udp|sctp|udplite)/[a-z0-9-]+(,[a-z0-9-]+)*|icmp(v4|v6)?/[a-z0-9-]+(/[a-z0-9-]+)?|proto/[0-9]+)(\\s+[a-z-]+)?$",
@@ -130,7 +135,7 @@ fn families() -> Vec<&'static str> {
 }
 
 /// The whole file.
-pub(super) static SCENARIO: Object = Object {
+pub(in crate::scenario) static SCENARIO: Object = Object {
     name: "scenario",
     what: "the scenario",
     doc: "A firewall, the hosts around it, and what should happen to the packets between them.",
@@ -190,7 +195,7 @@ static INTERFACE_OR_ADDRESSES: Shape =
     Shape::AnyOf(&[Shape::OneOrMore(&PREFIX), Shape::Object(&INTERFACE)]);
 
 /// `sandbox:`.
-pub(super) static SANDBOX: Object = Object {
+pub(in crate::scenario) static SANDBOX: Object = Object {
     name: "sandbox",
     what: "the sandbox",
     doc: "Whose programs load the configuration.",
@@ -204,7 +209,7 @@ pub(super) static SANDBOX: Object = Object {
 };
 
 /// `docker:`.
-pub(super) static DOCKER: Object = Object {
+pub(in crate::scenario) static DOCKER: Object = Object {
     name: "docker",
     what: "the container",
     doc: "What the container is made from.",
@@ -230,7 +235,7 @@ pub(super) static DOCKER: Object = Object {
 };
 
 /// `firewall:`.
-pub(super) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {
+pub(in crate::scenario) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {
     Object {
     name: "firewall",
     what: "the firewall",
@@ -283,7 +288,7 @@ pub(super) static FIREWALL: LazyLock<Object> = LazyLock::new(|| {
 static CANDIDATE_SHAPE: Shape = Shape::Made(|| &CANDIDATE);
 
 /// One of `candidates:`.
-pub(super) static CANDIDATE: LazyLock<Object> = LazyLock::new(|| Object {
+pub(in crate::scenario) static CANDIDATE: LazyLock<Object> = LazyLock::new(|| Object {
     name: "candidate",
     what: "the candidate",
     doc: "A configuration under test, in any dialect.",
@@ -293,7 +298,7 @@ pub(super) static CANDIDATE: LazyLock<Object> = LazyLock::new(|| Object {
 });
 
 /// An item of `layers:` that is a map.
-pub(super) static LAYER: LazyLock<Object> = LazyLock::new(|| Object {
+pub(in crate::scenario) static LAYER: LazyLock<Object> = LazyLock::new(|| Object {
     name: "layer",
     what: "the layer",
     doc: "A configuration beside the one under test.",
@@ -307,7 +312,7 @@ pub(super) static LAYER: LazyLock<Object> = LazyLock::new(|| Object {
 });
 
 /// The map of a dialect.
-pub(super) fn dialect(dialect: &'static Dialect) -> &'static Object {
+pub(in crate::scenario) fn dialect(dialect: &'static Dialect) -> &'static Object {
     static OBJECTS: LazyLock<Vec<Object>> = LazyLock::new(|| {
         let of = |dialect: &&'static Dialect| Object {
             name: dialect.key,
@@ -371,7 +376,7 @@ fn kept<T>(items: impl IntoIterator<Item = T>) -> &'static [T] {
 }
 
 /// An interface with more than addresses.
-pub(super) static INTERFACE: Object = Object {
+pub(in crate::scenario) static INTERFACE: Object = Object {
     name: "interface",
     what: "the interface",
     doc: "An interface that is more than a device with addresses.",
@@ -392,7 +397,7 @@ pub(super) static INTERFACE: Object = Object {
 };
 
 /// `vlan:` of an interface.
-pub(super) static VLAN: Object = Object {
+pub(in crate::scenario) static VLAN: Object = Object {
     name: "vlan",
     what: "the VLAN",
     doc: "A VLAN of another interface.",
@@ -414,7 +419,7 @@ pub(super) static VLAN: Object = Object {
 };
 
 /// A host.
-pub(super) static HOST: Object = Object {
+pub(in crate::scenario) static HOST: Object = Object {
     name: "host",
     what: "the host",
     doc: "A machine that sends to the firewall or receives through it.",
@@ -435,7 +440,7 @@ pub(super) static HOST: Object = Object {
 };
 
 /// The long form of a test.
-pub(super) static TEST: Object = Object {
+pub(in crate::scenario) static TEST: Object = Object {
     name: "test",
     what: "the test",
     doc: "The long form of a test: everything the short form can say, and all of a packet.",
@@ -480,7 +485,7 @@ pub(super) static TEST: Object = Object {
 };
 
 /// A test that goes through every port.
-pub(super) static SWEEP: Object = Object {
+pub(in crate::scenario) static SWEEP: Object = Object {
     name: "sweep",
     what: "the sweep",
     doc: "A test that goes through all 65,535 ports of TCP and of UDP, and says which of them are open and no other.",
@@ -518,7 +523,7 @@ pub(super) static SWEEP: Object = Object {
 const OPEN_PORTS: Shape = Shape::OneOrMore(&Shape::Scalar);
 
 /// `only-open:`.
-pub(super) static ONLY_OPEN: Object = Object {
+pub(in crate::scenario) static ONLY_OPEN: Object = Object {
     name: "only-open",
     what: "what is open",
     doc: "What is open, protocol by protocol: numbers, ranges (`8000-8010`) and names; `any` where it does not matter.",
@@ -554,7 +559,7 @@ pub(super) static ONLY_OPEN: Object = Object {
 };
 
 /// A test of every sender to every receiver.
-pub(super) static MATRIX: Object = Object {
+pub(in crate::scenario) static MATRIX: Object = Object {
     name: "matrix",
     what: "the matrix",
     doc: "A test of every sender to every receiver with every service: one outcome for all of them, and exceptions. A pair whose packets do not meet the firewall has no cells.",
@@ -609,7 +614,7 @@ const TIME: Shape = Shape::Pattern("^[0-9]+(\\.[0-9]+)?(us|ms|s|m|h)$");
 const COUNT: Shape = Shape::Pattern("^[0-9]+(\\.\\.[0-9]+)?$");
 
 /// `repeat:`.
-pub(super) static REPEAT: Object = Object {
+pub(in crate::scenario) static REPEAT: Object = Object {
     name: "repeat",
     what: "the repetition",
     doc: "How often a packet is sent, and how fast.",
@@ -626,7 +631,7 @@ pub(super) static REPEAT: Object = Object {
 };
 
 /// A test of several steps.
-pub(super) static CONVERSATION: Object = Object {
+pub(in crate::scenario) static CONVERSATION: Object = Object {
     name: "conversation",
     what: "the conversation",
     doc: "A test of several steps that share what the firewall remembers; it passes if every step does.",
@@ -655,7 +660,7 @@ pub(super) static CONVERSATION: Object = Object {
 };
 
 /// The long form of a step.
-pub(super) static STEP: Object = Object {
+pub(in crate::scenario) static STEP: Object = Object {
     name: "step",
     what: "the step",
     doc: "One step of a conversation: a packet (`from`, `to`, and `service` or `packet`), an answer to the packet before (`reply`), a pause (`wait`), or another configuration (`reload`).",
@@ -716,7 +721,7 @@ pub(super) static STEP: Object = Object {
 };
 
 /// `expect:` as a map.
-pub(super) static EXPECT: Object = Object {
+pub(in crate::scenario) static EXPECT: Object = Object {
     name: "expect",
     what: "the outcome",
     doc: "What the firewall should do with a packet, exactly one of three, with details. A number or a range (`3..6`) instead of details: so many of a repeated packet.",
@@ -783,11 +788,11 @@ const SHARE: Key = optional(
 );
 
 fn states() -> Vec<&'static str> {
-    super::CtState::ALL.map(super::CtState::word).to_vec()
+    CtState::ALL.map(CtState::word).to_vec()
 }
 
 /// `log:` as a map.
-pub(super) static LOG_RECORD: Object = Object {
+pub(in crate::scenario) static LOG_RECORD: Object = Object {
     name: "log",
     what: "the record",
     doc: "A record of the log.",
@@ -807,7 +812,7 @@ const PREFIX_OR_ADDRESS: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+(/[0-9]+)?$");
 const PORTS: Shape = Shape::Pattern("^[0-9]+(-[0-9]+)?$");
 
 /// `accept:` as a map.
-pub(super) static ACCEPT: Object = Object {
+pub(in crate::scenario) static ACCEPT: Object = Object {
     name: "accept",
     what: "the outcome",
     doc: "Details of an accepted packet.",
@@ -865,7 +870,7 @@ pub(super) static ACCEPT: Object = Object {
 };
 
 /// `drop:` as a map.
-pub(super) static DROP: Object = Object {
+pub(in crate::scenario) static DROP: Object = Object {
     name: "drop",
     what: "the outcome",
     doc: "Details of a dropped packet.",
@@ -883,7 +888,7 @@ pub(super) static DROP: Object = Object {
 };
 
 /// `reject:` as a map.
-pub(super) static REJECT: Object = Object {
+pub(in crate::scenario) static REJECT: Object = Object {
     name: "reject",
     what: "the outcome",
     doc: "Details of a rejected packet.",
@@ -906,16 +911,16 @@ pub(super) static REJECT: Object = Object {
 };
 
 impl Object {
-    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+    pub(in crate::scenario) fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+    pub(in crate::scenario) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.keys.iter().map(|key| key.name)
     }
 
     /// The keys of which exactly one must be there.
-    pub(super) fn either(&self) -> Vec<&'static str> {
+    pub(in crate::scenario) fn either(&self) -> Vec<&'static str> {
         let keys = self.keys.iter();
         keys.filter(|key| key.need == Need::Either)
             .map(|key| key.name)

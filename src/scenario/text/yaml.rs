@@ -12,11 +12,13 @@ use serde_saphyr::{
     options::{DuplicateKeyPolicy, NonFiniteFloatPolicy},
 };
 
-use super::{
-    problem::Draft,
-    source::{Source, Sources, Span},
-    tree::{Entry, Kind, Node, Scalar},
-    words::quote,
+use crate::scenario::{
+    format::words::quote,
+    text::{
+        problem::Draft,
+        source::{Source, Sources, Span},
+        tree::{Entry, Kind, Node, Scalar},
+    },
 };
 
 /// Deepest nesting of maps and lists.
@@ -29,7 +31,7 @@ const MAX_ALIASES: usize = 10_000;
 const MAX_KEY: usize = 8 * 1024;
 
 /// The document in file number `file`.
-pub(super) fn parse(sources: &Sources, file: usize) -> Result<Node, Vec<Draft>> {
+pub(in crate::scenario) fn parse(sources: &Sources, file: usize) -> Result<Node, Vec<Draft>> {
     let source = sources.get(file);
     let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(&source.text, options())
         .map_err(|error| vec![explain(&error, source, file)])?;

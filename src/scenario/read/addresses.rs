@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::{
-    super::{source::Span, words},
-    Reader,
-    address::family_of,
-    ends::End,
-    firewall::FirewallDraft,
-    hosts::{HostDraft, HostDrafts},
+use crate::scenario::{
+    format::words,
+    read::{
+        Reader,
+        address::family_of,
+        ends::End,
+        firewall::FirewallDraft,
+        hosts::{HostDraft, HostDrafts},
+    },
+    text::source::Span,
 };
 
 /// An end that is an address.
@@ -23,7 +26,7 @@ pub(in crate::scenario) struct Stranger {
 
 impl Reader<'_> {
     /// Finds out who the strangers are; those whom nobody knows become hosts.
-    pub(super) fn strangers(
+    pub(in crate::scenario::read) fn strangers(
         &mut self,
         strangers: &[Stranger],
         firewall: &FirewallDraft,

@@ -1,18 +1,18 @@
 //! A YAML document as a tree in which everything knows where it stands.
 
-use super::source::Span;
+use crate::scenario::text::source::Span;
 
 /// A value.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(in crate::scenario) struct Node {
     /// The whole scalar; of a map or list, at least its start.
-    pub(super) span: Span,
-    pub(super) kind: Kind,
+    pub(in crate::scenario) span: Span,
+    pub(in crate::scenario) kind: Kind,
 }
 
 /// What a [`Node`] is.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(in crate::scenario) enum Kind {
     /// In the order written; keys are unique.
     Map(Vec<Entry>),
     List(Vec<Node>),
@@ -23,34 +23,34 @@ pub(super) enum Kind {
 
 /// A key and its value.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: Scalar,
-    pub(super) value: Node,
+pub(in crate::scenario) struct Entry {
+    pub(in crate::scenario) key: Scalar,
+    pub(in crate::scenario) value: Node,
 }
 
 /// A string, number or boolean: YAML's guess at which is ignored, the text counts.
 #[derive(Debug, Clone)]
-pub(super) struct Scalar {
-    pub(super) text: String,
+pub(in crate::scenario) struct Scalar {
+    pub(in crate::scenario) text: String,
     /// All of it, quotes included.
-    pub(super) span: Span,
+    pub(in crate::scenario) span: Span,
     /// Where `text` stands literally in the source; `None` for escapes and folded lines.
-    pub(super) literal: Option<usize>,
+    pub(in crate::scenario) literal: Option<usize>,
     /// Written without quotes.
-    pub(super) plain: bool,
+    pub(in crate::scenario) plain: bool,
 }
 
 /// A piece of a scalar that can be pointed at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Word<'t> {
-    pub(super) text: &'t str,
-    pub(super) span: Span,
+pub(in crate::scenario) struct Word<'t> {
+    pub(in crate::scenario) text: &'t str,
+    pub(in crate::scenario) span: Span,
     /// Whether `span` covers exactly `text`.
     literal: bool,
 }
 
 impl Scalar {
-    pub(super) fn word(&self) -> Word<'_> {
+    pub(in crate::scenario) fn word(&self) -> Word<'_> {
         match self.literal {
             Some(start) => Word {
                 text: &self.text,
@@ -72,7 +72,7 @@ impl Scalar {
 
 impl<'t> Word<'t> {
     /// The part of this word that `part`, a slice of its text, is.
-    pub(super) fn part(self, part: &'t str) -> Self {
+    pub(in crate::scenario) fn part(self, part: &'t str) -> Self {
         let offset = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
         let Some(offset) = offset.filter(|offset| offset + part.len() <= self.text.len()) else {
             return Self { text: part, ..self };
@@ -93,20 +93,20 @@ impl<'t> Word<'t> {
         }
     }
 
-    pub(super) fn trim(self) -> Self {
+    pub(in crate::scenario) fn trim(self) -> Self {
         self.part(self.text.trim())
     }
 
-    pub(super) fn split_once(self, separator: &str) -> Option<(Self, Self)> {
+    pub(in crate::scenario) fn split_once(self, separator: &str) -> Option<(Self, Self)> {
         let (left, right) = self.text.split_once(separator)?;
         Some((self.part(left), self.part(right)))
     }
 
-    pub(super) fn split(self, separator: char) -> impl Iterator<Item = Self> {
+    pub(in crate::scenario) fn split(self, separator: char) -> impl Iterator<Item = Self> {
         self.text.split(separator).map(move |part| self.part(part))
     }
 
-    pub(super) fn split_whitespace(self) -> impl Iterator<Item = Self> {
+    pub(in crate::scenario) fn split_whitespace(self) -> impl Iterator<Item = Self> {
         self.text
             .split_whitespace()
             .map(move |part| self.part(part))

@@ -1,18 +1,18 @@
 //! `only-open:`, a test that goes through every port.
 
-use super::{
-    super::{
-        Action, Case, Family, Over, Step, Sweep, ranges_text, shape,
-        source::Span,
-        sweep::PROTOCOLS,
-        tree::{Kind, Word},
+use crate::scenario::{
+    Action, Case, Family, Over, Step, Sweep,
+    format::{
+        self,
         words::{self, quote},
     },
-    Reader,
-    case::Expander,
-    ends::World,
-    fields::Value,
-    icmp::Icmp,
+    model::PROTOCOLS,
+    ranges_text,
+    read::{Reader, ends::World, fields::Value, icmp::Icmp, test::draft::Expander},
+    text::{
+        source::Span,
+        tree::{Kind, Word},
+    },
 };
 
 /// The word for "do not look".
@@ -66,13 +66,13 @@ impl Said {
 
 impl Reader<'_> {
     /// A test that goes through every port.
-    pub(super) fn sweep(
+    pub(in crate::scenario::read) fn sweep(
         &mut self,
         value: Value<'_>,
         world: World<'_>,
         expander: &mut Expander<'_>,
     ) {
-        let Some(fields) = self.fields(value, &shape::SWEEP) else {
+        let Some(fields) = self.fields(value, &format::SWEEP) else {
             return;
         };
         let name = self.name(&fields);
@@ -146,7 +146,7 @@ impl Reader<'_> {
 
     /// Every kind that is gone through: the ports of TCP and UDP always, unless any may be open.
     fn only_open(&mut self, value: Value<'_>) -> Option<Vec<Said>> {
-        let fields = self.fields(value, &shape::ONLY_OPEN)?;
+        let fields = self.fields(value, &format::ONLY_OPEN)?;
         let mut said = Vec::new();
         let mut sound = true;
         let among = match fields.get("among") {

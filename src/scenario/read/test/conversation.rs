@@ -4,27 +4,32 @@ use std::{path::PathBuf, time::Duration};
 
 use firedrill_harness::packet::{self, Payload, Transport, tcp_flag};
 
-use super::{
-    super::{
-        Action, Also, Case, Connection, Expectation, ExpectedVerdict, Family, Looks, Party, Reload,
-        Repeat, Send, Step, shape,
-        source::Span,
-        tree::{Kind, Word},
+use crate::scenario::{
+    Action, Also, Case, Connection, Expectation, ExpectedVerdict, Family, Looks, Party, Reload,
+    Repeat, Send, Step,
+    format::{
+        self,
         words::{self, family_name, quote},
     },
-    Reader,
-    address::family_names,
-    case::Expander,
-    ends::{Ends, World},
-    fields::{Fields, Value},
-    icmp::Icmp,
-    outcome::Outcome,
-    service::Probe,
+    read::{
+        Reader,
+        address::family_names,
+        ends::{Ends, World},
+        fields::{Fields, Value},
+        icmp::Icmp,
+        outcome::Outcome,
+        packet::draft::PacketDraft,
+        test::draft::Expander,
+    },
+    text::{
+        source::Span,
+        tree::{Kind, Word},
+    },
 };
 
 const REPLY: &str = "reply";
 const ARROW: &str = "->";
-pub(super) const FORM: &str = "a step reads `FROM -> TO SERVICE: OUTCOME` or `reply: OUTCOME`, for example `client -> server tcp/443 syn: accept` and then `reply syn-ack: accept`";
+pub(in crate::scenario::read) const FORM: &str = "a step reads `FROM -> TO SERVICE: OUTCOME` or `reply: OUTCOME`, for example `client -> server tcp/443 syn: accept` and then `reply syn-ack: accept`";
 
 /// Most steps of one conversation.
 const MAX_STEPS: usize = 1000;
@@ -61,7 +66,7 @@ struct SendDraft {
     /// `None` in an answer: those of the packet before, swapped.
     ends: Option<Ends>,
     /// `None` in an answer: that of the connection.
-    probe: Option<Probe>,
+    probe: Option<PacketDraft>,
     segment: Segment,
     /// It slips into the connection before.
     inside: bool,
@@ -90,7 +95,7 @@ struct Open {
     number: usize,
     from: Party,
     to: Party,
-    probe: Probe,
+    probe: PacketDraft,
 }
 
 /// What the next `reply` answers.
@@ -101,13 +106,13 @@ struct Last {
 
 impl Reader<'_> {
     /// A test with steps.
-    pub(super) fn conversation(
+    pub(in crate::scenario::read) fn conversation(
         &mut self,
         value: Value<'_>,
         world: World<'_>,
         expander: &mut Expander<'_>,
     ) {
-        let Some(fields) = self.fields(value, &shape::CONVERSATION) else {
+        let Some(fields) = self.fields(value, &format::CONVERSATION) else {
             return;
         };
         let name = self.name(&fields);
@@ -250,7 +255,7 @@ impl Reader<'_> {
         &mut self,
         service: Word<'_>,
         segment: Option<Word<'_>>,
-    ) -> Option<(Probe, Segment)> {
+    ) -> Option<(PacketDraft, Segment)> {
         let mut probes = self.service(service, None)?;
         let probe = match (probes.pop(), probes.len()) {
             (Some(probe), 0) => probe,
@@ -306,7 +311,7 @@ impl Reader<'_> {
     }
 
     fn long_step(&mut self, value: Value<'_>, world: World<'_>) -> Option<StepDraft> {
-        let fields = self.fields(value, &shape::STEP)?;
+        let fields = self.fields(value, &format::STEP)?;
         let kinds = ["from", REPLY, "wait", "reload"];
         let present: Vec<&str> = kinds
             .into_iter()
@@ -330,7 +335,7 @@ impl Reader<'_> {
             _ => &["reload", "meanwhile"],
         };
         let mut sound = true;
-        for key in shape::STEP.names() {
+        for key in format::STEP.names() {
             if let (Some(extra), false) = (fields.get(key), allowed.contains(&key)) {
                 let message = format!("a step with {} has no {}", quote(kind), quote(key));
                 self.problem(extra.at, message);
@@ -570,7 +575,7 @@ impl Reader<'_> {
     }
 
     /// A number of packets makes sense only where there are several.
-    pub(super) fn counted_only_if_repeated(
+    pub(in crate::scenario::read) fn counted_only_if_repeated(
         &mut self,
         outcome: &Outcome,
         repeat: Option<&Repeat>,
@@ -584,7 +589,10 @@ impl Reader<'_> {
     }
 
     /// `repeat:`.
-    pub(super) fn repeat(&mut self, fields: &Fields<'_>) -> Option<Option<Repeat>> {
+    pub(in crate::scenario::read) fn repeat(
+        &mut self,
+        fields: &Fields<'_>,
+    ) -> Option<Option<Repeat>> {
         let Some(value) = fields.get("repeat") else {
             return Some(None);
         };
@@ -594,7 +602,7 @@ impl Reader<'_> {
                 within: None,
             },
             _ => {
-                let fields = self.fields(value, &shape::REPEAT)?;
+                let fields = self.fields(value, &format::REPEAT)?;
                 let count = fields
                     .get("count")
                     .and_then(|value| self.number(value, "a number of packets", 2..=65535));
@@ -612,7 +620,7 @@ impl Reader<'_> {
     }
 
     /// `as:` and `mark:`, which only the firewall's own packets have.
-    pub(super) fn sender(
+    pub(in crate::scenario::read) fn sender(
         &mut self,
         fields: &Fields<'_>,
         ends: Option<&Ends>,
@@ -885,7 +893,7 @@ impl Reader<'_> {
 fn connection_of(
     open: &[Open],
     ends: &Ends,
-    probe: &Probe,
+    probe: &PacketDraft,
     send: &SendDraft,
     last: Option<&Last>,
 ) -> Option<usize> {
@@ -908,8 +916,8 @@ fn connection_of(
 }
 
 /// Whether two packets may be of one connection.
-fn same_service(one: &Probe, other: &Probe) -> bool {
-    let port = |probe: &Probe| match &probe.packet.transport {
+fn same_service(one: &PacketDraft, other: &PacketDraft) -> bool {
+    let port = |probe: &PacketDraft| match &probe.packet.transport {
         Transport::Tcp(tcp) => Some((true, tcp.dport)),
         Transport::Udp(udp) => Some((false, udp.dport)),
         _ => None,
@@ -973,7 +981,7 @@ impl SendDraft {
         to: Party,
         family: Family,
         world: World<'_>,
-        probe: &Probe,
+        probe: &PacketDraft,
         flags: Option<(u8, bool)>,
     ) -> Option<Send> {
         let mut packet = probe.in_family(family)?;
