@@ -121,7 +121,8 @@ fn reading_rules(criterion: &mut Criterion, folder: &Path) {
     let scenario = scenario::parse(&scenario_of(1), &file, "bench")
         .unwrap()
         .remove(0);
-    let prepared = dialect::prepare(&scenario.firewall).unwrap();
+    let firewall = &scenario.firewall;
+    let prepared = dialect::prepare(&firewall.candidate, &firewall.layers, &firewall.files).unwrap();
     let listing = Listing {
         listing,
         ..Listing::default()

@@ -6,13 +6,13 @@ use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::PathBuf, sync::Arc};
 use firedrill_harness::protocol::Blind;
 
 use crate::{
-    dialect::{self, Config, Dialect, nftables},
+    dialect::{self, Config, Dialect, Layer, nftables},
     judge::verdict::Outcome,
     record::{CaseRecord, ScenarioError, ScenarioRecord},
     run::{self, Options, Selected, launch::Launchers},
     scenario::{
-        Action, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface, Layer,
-        Location, Looks, PacketSpec, Party, RejectKind, Sandbox, Scenario, Send, Step, TcpFlags,
+        Action, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface, Location,
+        Looks, PacketSpec, Party, RejectKind, Sandbox, Scenario, Send, Step, TcpFlags,
     },
 };
 

@@ -91,7 +91,8 @@ fn command(scenario: &Scenario, asked: &[String]) -> Command {
 }
 
 async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError> {
-    let prepared = dialect::prepare(&scenario.firewall)
+    let firewall = &scenario.firewall;
+    let prepared = dialect::prepare(&firewall.candidate, &firewall.layers, &firewall.files)
         .map_err(|error| ScenarioError::Input(error.to_string()))?;
     let plan = plan::shell(scenario, &prepared, command);
     let lost = |error: firedrill_harness::launcher::LaunchError| run::lab_error(&error);

@@ -37,7 +37,6 @@ use self::{
     stage::Staged,
 };
 use crate::ruleset::listing::Ruleset;
-use crate::scenario::{Firewall, Layer};
 
 /// Every dialect, in the order of the documentation.
 pub static ALL: &[&Dialect] = &[
@@ -176,27 +175,47 @@ pub struct PrepareError {
 /// What the candidate's own layer is called.
 pub const CANDIDATE: &str = "candidate";
 
-/// Reads the files of a firewall's configuration and says how to load them.
+/// One of the configurations that the firewall is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    /// The one under test.
+    Candidate,
+    /// One that comes with firedrill.
+    Shipped(&'static layers::Shipped),
+    /// Another one of the user's.
+    Other {
+        /// What it is called.
+        name: String,
+        /// What it is.
+        config: Config,
+    },
+}
+
+/// Reads the files of a candidate and its layers, and says how to load them in this order. `files` are the
+/// further files that they need: absolute path in the sandbox to file or folder on disk.
 ///
 /// # Errors
 ///
 /// [`PrepareError`] if a file cannot be read.
-pub fn prepare(firewall: &Firewall) -> Result<Loadable, PrepareError> {
-    let layers = firewall
-        .layers
+pub fn prepare(
+    candidate: &Config,
+    layers: &[Layer],
+    files: &[(PathBuf, PathBuf)],
+) -> Result<Loadable, PrepareError> {
+    let layers = layers
         .iter()
         .map(|layer| {
             let (name, config) = match layer {
-                Layer::Candidate => (CANDIDATE, &firewall.candidate),
+                Layer::Candidate => (CANDIDATE, candidate),
                 Layer::Other { name, config } => (name.as_str(), config),
                 Layer::Shipped(shipped) => return Ok(layers::prepare(shipped)),
             };
-            let prepared = (config.dialect().prepare)(config, &firewall.files)?;
+            let prepared = (config.dialect().prepare)(config, files)?;
             let name = name.to_owned();
             Ok(Prepared { name, ..prepared })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Loadable::new(firewall.candidate.main(), layers))
+    Ok(Loadable::new(candidate.main(), layers))
 }
 
 /// Reads the files of a configuration that is loaded over the candidate, in its dialect.
@@ -204,16 +223,17 @@ pub fn prepare(firewall: &Firewall) -> Result<Loadable, PrepareError> {
 /// # Errors
 ///
 /// [`PrepareError`] if a file cannot be read.
-pub fn prepare_reload(firewall: &Firewall, path: &Path) -> Result<Loadable, PrepareError> {
+pub fn prepare_reload(
+    candidate: &Config,
+    path: &Path,
+    files: &[(PathBuf, PathBuf)],
+) -> Result<Loadable, PrepareError> {
     let value = path.to_str().ok_or_else(|| PrepareError {
         path: path.to_owned(),
         why: "its path is not valid UTF-8".to_owned(),
     })?;
-    prepare(&Firewall {
-        candidate: Config::of(firewall.candidate.dialect(), value),
-        layers: vec![Layer::Candidate],
-        ..firewall.clone()
-    })
+    let reloaded = Config::of(candidate.dialect(), value);
+    prepare(&reloaded, &[Layer::Candidate], files)
 }
 
 impl Loadable {

@@ -497,8 +497,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        dialect::nftables,
-        scenario::{Host, Interface, Layer, Route, Sandbox},
+        dialect::{Config, Layer, nftables},
+        scenario::{Host, Interface, Route, Sandbox},
     };
 
     fn scenario(routes: Vec<Route>, address: &str, behind: usize) -> Scenario {
@@ -516,7 +516,7 @@ mod tests {
             tags: Vec::new(),
             sandbox: Sandbox::Machine,
             firewall: Firewall {
-                candidate: crate::dialect::Config::of(&nftables::DIALECT, "plan.nft"),
+                candidate: Config::of(&nftables::DIALECT, "plan.nft"),
                 candidates: Vec::new(),
                 layers: vec![Layer::Candidate],
                 files: Vec::new(),

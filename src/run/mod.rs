@@ -221,7 +221,7 @@ pub async fn run_queued(queued: &Queued, options: &Options) -> ScenarioRecord {
 pub async fn run_scenario(selected: &Selected, options: &Options) -> ScenarioRecord {
     let started = Instant::now();
     let firewall = &selected.scenario.firewall;
-    match dialect::prepare(firewall) {
+    match dialect::prepare(&firewall.candidate, &firewall.layers, &firewall.files) {
         Ok(prepared) => run_prepared(selected, &prepared, options).await,
         Err(error) => {
             let path = firewall.candidate.main();
@@ -264,8 +264,9 @@ fn reloads(scenario: &Scenario, cases: &[&Case]) -> Result<Vec<(PathBuf, Loadabl
             Action::Send(_) | Action::Wait(_) | Action::Sweep(_) => None,
         })
         .collect();
+    let firewall = &scenario.firewall;
     let prepare = |path: &PathBuf| {
-        let prepared = dialect::prepare_reload(&scenario.firewall, path);
+        let prepared = dialect::prepare_reload(&firewall.candidate, path, &firewall.files);
         Ok((path.clone(), prepared.map_err(|error| error.to_string())?))
     };
     paths.into_iter().map(prepare).collect()

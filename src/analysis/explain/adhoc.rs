@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use crate::analysis::vocabulary::Vocabulary;
 use crate::{
-    dialect::{self, Config},
-    scenario::{self, Firewall, Layer, Problems, Question, Scenario},
+    dialect::{self, Config, Layer},
+    scenario::{self, Problems, Question, Scenario},
 };
 
 /// The most interfaces that are made up.
@@ -105,17 +105,7 @@ impl AdHoc {
     ///
     /// See [`AdHocError`].
     pub fn ask(&self, question: Question<'_>) -> Result<Scenario, AdHocError> {
-        let firewall = Firewall {
-            candidate: self.candidate.clone(),
-            candidates: Vec::new(),
-            layers: vec![Layer::Candidate],
-            files: Vec::new(),
-            interfaces: Vec::new(),
-            forwarding: true,
-            routes: Vec::new(),
-            sysctl: Vec::new(),
-        };
-        let prepared = dialect::prepare(&firewall);
+        let prepared = dialect::prepare(&self.candidate, &[Layer::Candidate], &[]);
         let prepared = prepared.map_err(|error| AdHocError::Candidate(error.to_string()))?;
         let vocabulary = Vocabulary::of(prepared.texts());
         let interfaces = self.interfaces(&vocabulary, question.packets);

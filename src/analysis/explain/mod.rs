@@ -114,7 +114,8 @@ impl Explained {
 /// Answers the question that the cases of a scenario are.
 pub async fn explain(asked: Scenario, options: &Options) -> Explanation {
     let started = Instant::now();
-    let prepared = dialect::prepare(&asked.firewall);
+    let firewall = &asked.firewall;
+    let prepared = dialect::prepare(&firewall.candidate, &firewall.layers, &firewall.files);
     let prepared = match prepared {
         Ok(prepared) => prepared.with_elements(),
         Err(error) => {

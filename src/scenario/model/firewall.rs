@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::dialect::{Config, layers};
+use crate::dialect::{Config, Layer};
 
 /// Where the lab is built: whose programs load the candidate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,22 +64,6 @@ pub struct Candidate {
     pub name: String,
     /// What it is.
     pub config: Config,
-}
-
-/// One of the configurations that the firewall is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Layer {
-    /// [`Firewall::candidate`].
-    Candidate,
-    /// One that comes with firedrill.
-    Shipped(&'static layers::Shipped),
-    /// Another one of the user's.
-    Other {
-        /// What it is called.
-        name: String,
-        /// What it is.
-        config: Config,
-    },
 }
 
 /// An interface of the firewall.

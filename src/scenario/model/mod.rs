@@ -13,7 +13,7 @@ pub use self::{
     expectation::{
         Also, CtState, Expectation, ExpectedVerdict, Log, Looks, PortRange, RejectKind, Share,
     },
-    firewall::{Candidate, ContainerImage, Firewall, Host, Interface, Layer, Route, Sandbox, Vlan},
+    firewall::{Candidate, ContainerImage, Firewall, Host, Interface, Route, Sandbox, Vlan},
     packet::{PacketSpec, TcpFlags},
     sweep::{Over, Sweep, ranges_text},
 };

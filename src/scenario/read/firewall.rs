@@ -6,10 +6,10 @@ use ipnet::IpNet;
 
 use crate::{
     dialect::{
-        CANDIDATE, Config, Dialect, Kind as SlotKind, Slot, Written, candidate_name, layers,
+        CANDIDATE, Config, Dialect, Kind as SlotKind, Layer, Slot, Written, candidate_name, layers,
     },
     scenario::{
-        Candidate, Family, Firewall, Interface, Layer, Route, Vlan,
+        Candidate, Family, Firewall, Interface, Route, Vlan,
         format::{
             self,
             words::{self, quote},

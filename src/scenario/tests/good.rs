@@ -281,7 +281,7 @@ tests:
     let path = |name: &str| Path::new(FOLDER).join(name);
     assert_eq!(firewall.candidate.main(), path("web.nft"));
     assert_eq!(firewall.candidate.dialect().key, "nftables");
-    assert_eq!(firewall.layers, [crate::scenario::Layer::Candidate]);
+    assert_eq!(firewall.layers, [crate::dialect::Layer::Candidate]);
     assert_eq!(
         firewall.files,
         [
