@@ -122,9 +122,7 @@ fn paths_without_a_scenario_are_refused_all_at_once() {
     error: the file is empty
     --> empty/notes.txt:1:1
     ");
-    assert_snapshot!(load(&[]).expect_err("nothing was named").to_string(), @r"
-    error: no scenario file or folder was named
-    ");
+    assert_snapshot!(load(&[]).expect_err("nothing was named").to_string(), @"error: no scenario file or folder was named");
 }
 
 #[test]
