@@ -23,10 +23,8 @@ use std::{
 };
 
 use firedrill::{
-    dialect,
-    judge::verdict::{Inconclusive, KernelReason},
-    record::exit::Exit,
-    scenario::RejectKind,
+    dialect, judge::verdict::Inconclusive, record::exit::Exit, scenario::RejectKind,
+    trace::decider::KernelReason,
 };
 use markdown::{Block, anchors, blocks, links, quoted, rows, section};
 use project::{PROGRAM, Project, indented, redacted, told};

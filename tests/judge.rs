@@ -12,9 +12,12 @@
 
 mod recorded;
 
-use firedrill::judge::{
-    self, Setting,
-    verdict::{Decider, Inconclusive, Judgement, Outcome, Verdict},
+use firedrill::{
+    judge::{
+        self, Setting,
+        verdict::{Inconclusive, Judgement, Outcome, Verdict},
+    },
+    trace::decider::Decider,
 };
 use firedrill_harness::protocol::{Control, Evidence, Loaded, RouteAnswer};
 use proptest::prelude::*;

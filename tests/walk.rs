@@ -11,12 +11,12 @@ mod recorded;
 use std::sync::LazyLock;
 
 use firedrill::{
-    judge::{
-        self, Setting,
-        verdict::{Decider, Verdict},
-    },
+    judge::{self, Setting, verdict::Verdict},
     report::walk::lines,
-    trace::walk::{Around, Did, Walk},
+    trace::{
+        decider::Decider,
+        walk::{Around, Did, Walk},
+    },
 };
 use firedrill_harness::protocol::{Evidence, Trace};
 use insta::assert_snapshot;

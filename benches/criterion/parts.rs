@@ -12,7 +12,7 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput};
-use firedrill::{dialect, ruleset::listing::Ruleset, judge::{self, Setting, verdict::{Chain, Origin, Outcome}}, run::{self, Options, Selected}, scenario};
+use firedrill::{dialect, ruleset::{listing::Ruleset, chain::Chain, origin::Origin}, judge::{self, Setting, verdict::Outcome}, run::{self, options::Options, queue::Selected}, scenario};
 use firedrill_harness::{
     packet::{Packet, Tcp, Transport, craft, tcp_flag},
     protocol::{Listing, Loaded, LoadedLayer},
@@ -205,7 +205,7 @@ fn probing(criterion: &mut Criterion, folder: &Path) {
         group.throughput(Throughput::Elements(cases as u64));
         group.bench_function(format!("{cases} traced drops in a lab"), |bencher| {
             bencher.iter(|| {
-                let record = runtime.block_on(run::run_scenario(&selected, &Options::default()));
+                let record = runtime.block_on(firedrill::run::scenario::run_scenario(&selected, &Options::default()));
                 let all = record.cases.iter().flat_map(|case| &case.steps);
                 assert!(record.error.is_none(), "{:?}", record.error);
                 assert!(all.clone().count() == cases);

@@ -8,8 +8,8 @@ use firedrill_harness::protocol::Blind;
 use crate::{
     dialect::{self, Config, Dialect, Layer, nftables},
     judge::verdict::Outcome,
-    record::{CaseRecord, ScenarioError, ScenarioRecord},
-    run::{self, Options, Selected, launch::Launchers},
+    record::{CaseRecord, ScenarioRecord, failure::ScenarioError},
+    run::{launch::Launchers, options::Options, queue::Selected},
     scenario::{
         Action, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface, Location,
         Looks, PacketSpec, Party, RejectKind, Sandbox, Scenario, Send, Step, TcpFlags,
@@ -289,7 +289,7 @@ async fn drill(blind: Option<Blind>, launchers: &Arc<Launchers>) -> ScenarioReco
         launchers: Arc::clone(launchers),
         ..Options::default()
     };
-    run::run_prepared(&Selected::all(scenario()), &prepared, &options).await
+    crate::run::scenario::run_prepared(&Selected::all(scenario()), &prepared, &options).await
 }
 
 /// One host in front of a firewall, and a packet for each verdict.

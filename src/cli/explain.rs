@@ -16,7 +16,7 @@ use crate::{
     dialect::{self, Config, Dialect, Replacement},
     record::exit::Exit,
     report::{self, Format, Wanted},
-    run::Options,
+    run::options::Options,
     scenario::{self, Family, Problems, Question, Scenario},
 };
 

@@ -10,9 +10,8 @@ use firedrill_harness::launcher::docker::{Docker, DockerError};
 
 use super::{complain, runtime, say};
 use crate::{
-    record::{ScenarioError, exit::Exit},
+    record::{exit::Exit, failure::ScenarioError},
     report::plural,
-    run::launch,
     scenario::{ContainerImage, Sandbox},
 };
 
@@ -103,7 +102,7 @@ async fn build(docker: &Docker, arguments: &BuildArguments) -> Result<(), Scenar
         sandboxes.push(Sandbox::Machine);
     }
     for sandbox in &sandboxes {
-        let image = launch::image(sandbox, arguments.base.as_deref())?;
+        let image = crate::run::image::image(sandbox, arguments.base.as_deref())?;
         docker.ensure(&image, &mut complain).await.map_err(lab)?;
         say(&docker.name_of(&image).await.map_err(lab)?);
     }

@@ -5,9 +5,13 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::{
-    record::{Event, ScenarioRecord, Summary, exit::Exit},
+    record::{
+        ScenarioRecord,
+        event::{Event, Summary},
+        exit::Exit,
+    },
     report::{Reporter, Terminal},
-    run::{self, Options, Queued},
+    run::{options::Options, queue::Queued},
     scenario::{self, Entry},
 };
 
@@ -57,7 +61,7 @@ fn drill(entry: Entry) -> Result<(), Failed> {
         .map_err(|error| Failed::from(format!("could not start: {error}")))?;
     let record = runtime.block_on(async {
         let options = Options::default();
-        let record = run::run_queued(&queued, &options).await;
+        let record = crate::run::scenario::run_queued(&queued, &options).await;
         options.launchers.close();
         record
     });

@@ -10,8 +10,7 @@ use firedrill_harness::{
 use super::{Color, ShellArguments, complain, load, runtime};
 use crate::{
     dialect, plan,
-    record::{ScenarioError, exit::Exit},
-    run,
+    record::{exit::Exit, failure::ScenarioError},
     scenario::{self, Sandbox, Scenario},
 };
 
@@ -95,15 +94,20 @@ async fn run(scenario: &Scenario, command: Command) -> Result<(), ScenarioError>
     let prepared = dialect::prepare(&firewall.candidate, &firewall.layers, &firewall.files)
         .map_err(|error| ScenarioError::Input(error.to_string()))?;
     let plan = plan::shell(scenario, &prepared, command);
-    let lost = |error: firedrill_harness::launcher::LaunchError| run::lab_error(&error);
+    let lost =
+        |error: firedrill_harness::launcher::LaunchError| crate::run::failure::lab_error(&error);
     let mut session = embedded::start_on_terminal(&plan).await.map_err(lost)?;
     loop {
         match session.next().await.map_err(lost)? {
             Record::Done { .. } => return Ok(()),
             Record::LoadFailed(failure) => {
-                return Err(run::load_failed(&failure, &prepared, "on this machine"));
+                return Err(crate::run::failure::load_failed(
+                    &failure,
+                    &prepared,
+                    "on this machine",
+                ));
             }
-            Record::Broken(broken) => return Err(run::lab_error(&broken)),
+            Record::Broken(broken) => return Err(crate::run::failure::lab_error(&broken)),
             Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
             Record::Lab { .. }
             | Record::Loaded(_)

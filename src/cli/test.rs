@@ -7,12 +7,17 @@ use crate::{
     analysis::suggest,
     coverage::Covering,
     record::{
-        Event,
+        event::Event,
         exit::Exit,
         shard::{Names, Part},
     },
     report::{Format, Progress, Reporter, Versions, Wanted},
-    run::{self, Options, Queued, Walks, filter::Filter},
+    run::{
+        self,
+        filter::Filter,
+        options::{Options, Walks},
+        queue::Queued,
+    },
     scenario::{self, Scenario},
 };
 
@@ -51,7 +56,7 @@ pub(super) fn test(arguments: &TestArguments, color: bool, wanted_color: Color) 
     }
     let (queued, part) = match arguments.shard {
         Some(shard) => {
-            let (mine, part) = shard.part_of(queued, names);
+            let (mine, part) = run::queue::part_of(shard, queued, names);
             (mine, Some(part))
         }
         None => (queued, None),

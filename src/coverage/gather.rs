@@ -11,16 +11,23 @@ use firedrill_harness::{
     protocol::{Evidence, LabSpec, Loaded, Origin, Probe, TraceEvent},
 };
 
-use super::{Covering, Elements, Hits, Measured, Met, Sets, inventory::Inventory, met::Walk};
+use super::{Covering, inventory::Inventory, met::Walk};
 use crate::record::elements::Looked;
+use crate::record::{
+    coverage::{Hits, Measured, Met, Sets},
+    elements::Elements,
+};
 use crate::{
     dialect::Loadable,
-    judge::verdict::{Decider, Verdict},
+    judge::verdict::Verdict,
     ruleset::{
         listing::Ruleset,
         lookup::{Shown, Table, Value},
     },
-    trace::way::{self, Traced},
+    trace::{
+        decider::Decider,
+        way::{self, Traced},
+    },
 };
 
 /// `EPERM`: what sending returns when the output hook drops.

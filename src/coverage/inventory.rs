@@ -7,80 +7,16 @@ use std::{
 
 use crate::{
     dialect::{self, CANDIDATE},
-    judge::verdict::{Chain, Decider, Origin},
+    record::coverage::{Apart, Item},
     ruleset::{
+        chain::{Base, Chain},
         legacy::LEGACY,
-        listing::{Base, Ruleset},
+        listing::Ruleset,
         lookup::{Lookup, lookups},
+        origin::Origin,
     },
+    trace::decider::Decider,
 };
-
-/// A rule or a policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Where it stands; the chain that jumps there for a rule of an inline chain.
-    pub chain: Chain,
-    /// The kernel's number of a rule; `None` for the policy of the chain.
-    pub handle: Option<u64>,
-    /// The rule as it is listed, or the word of the policy.
-    pub text: String,
-    /// Where it was written; `None` if nobody has looked.
-    pub origin: Option<Origin>,
-    /// The rule that leads to its inline chain, if it is in one.
-    pub within: Option<String>,
-    /// Why it does not count, if it is none of the candidate's own.
-    pub apart: Option<Apart>,
-}
-
-impl Item {
-    /// Whether there may be packets that come to a rule and do not match it.
-    #[must_use]
-    pub fn has_condition(&self) -> bool {
-        /// What a rule does to every packet, and how many words of it follow.
-        const ALWAYS: [(&str, usize); 11] = [
-            ("accept", 0),
-            ("drop", 0),
-            ("return", 0),
-            ("continue", 0),
-            ("masquerade", 0),
-            ("counter", 4),
-            ("jump", 1),
-            ("goto", 1),
-            ("-j", usize::MAX),
-            ("-g", usize::MAX),
-            ("reject", usize::MAX),
-        ];
-        if self.handle.is_none() {
-            return false;
-        }
-        let words: Vec<&str> = self.text.split_whitespace().collect();
-        let mut words = words.as_slice();
-        while let Some((first, rest)) = words.split_first() {
-            if matches!(*first, "comment" | "log") {
-                // What a text between quotes says is anybody's guess.
-                return *first == "log";
-            }
-            let Some((_, more)) = ALWAYS.iter().find(|(word, _)| word == first) else {
-                return true;
-            };
-            let more = match *first {
-                "counter" if rest.first() != Some(&"packets") => 0,
-                _ => *more,
-            };
-            words = rest.get(more..).unwrap_or_default();
-        }
-        false
-    }
-}
-
-/// Whose a rule is that is not written in the candidate's own files.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Apart {
-    /// Another layer's, by its name.
-    Layer(String),
-    /// The program's that loads the candidate, in this file of its own or without one.
-    Program(Option<String>),
-}
 
 /// The rules and policies of a ruleset, to be looked up by what a trace says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -236,7 +172,7 @@ impl Inventory {
     }
 }
 
-fn apart(layer: Option<&str>, origin: Option<&Origin>) -> Option<Apart> {
+pub(crate) fn apart(layer: Option<&str>, origin: Option<&Origin>) -> Option<Apart> {
     if let Some(other) = layer.filter(|layer| *layer != CANDIDATE) {
         return Some(Apart::Layer(other.to_owned()));
     }

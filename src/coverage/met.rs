@@ -140,7 +140,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::{judge::verdict::Chain, ruleset::listing::Ruleset, trace::way::Traced};
+    use crate::{
+        ruleset::{chain::Chain, listing::Ruleset},
+        trace::way::Traced,
+    };
 
     const LISTING: &str = "table ip t { # handle 1\n\
         \tchain base { # handle 1\n\

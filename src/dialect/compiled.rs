@@ -13,8 +13,8 @@ use std::{
 use super::{
     Prepared,
     iptables::{attribute, source},
-    origin::{Files, Found, Origins, Place, Table, table_key},
 };
+use crate::ruleset::origin::{Files, Found, Origins, Place, Table, table_key};
 use crate::ruleset::{legacy::LEGACY, listing::Ruleset};
 
 /// How the reason begins why the line is unknown of a rule from a file of the program's own package.

@@ -7,10 +7,10 @@ use firedrill_harness::protocol::{Command, CommandFailure};
 use super::{
     CANDIDATE, Config, Dialect, Kind, Mapped, Need, PrepareError, Prepared, Refusal, Slot,
     compiled,
-    origin::Origins,
     stage::{Stage, folders},
 };
 use crate::ruleset::listing::Ruleset;
+use crate::ruleset::origin::Origins;
 
 /// The dialect.
 pub static DIALECT: Dialect = Dialect {

@@ -13,7 +13,6 @@ mod hostile;
 pub mod iptables;
 pub mod layers;
 pub mod nftables;
-pub mod origin;
 pub mod script;
 pub mod shorewall;
 mod stage;
@@ -32,11 +31,9 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::config::{Config, Kind, Need, Replacement, Slot};
 pub(crate) use self::config::{Written, candidate_name};
-use self::{
-    origin::{LayerOrigins, Origins},
-    stage::Staged,
-};
+use self::stage::Staged;
 use crate::ruleset::listing::Ruleset;
+use crate::ruleset::{listing::LayerOrigins, origin::Origins};
 
 /// Every dialect, in the order of the documentation.
 pub static ALL: &[&Dialect] = &[

@@ -6,10 +6,10 @@ use firedrill_harness::protocol::{Command, CommandFailure};
 
 use super::{
     CANDIDATE, Config, Dialect, Kind, Need, PrepareError, Prepared, Refusal, Slot,
-    origin::Origins,
     stage::{Stage, absolute, folders, problem},
 };
 use crate::ruleset::listing::Ruleset;
+use crate::ruleset::origin::Origins;
 
 /// The dialect.
 pub static DIALECT: Dialect = Dialect {

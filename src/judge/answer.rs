@@ -8,7 +8,8 @@ use firedrill_harness::{
 };
 
 use super::Setting;
-use super::verdict::{Decider, RejectAnswer};
+use super::verdict::RejectAnswer;
+use crate::trace::decider::Decider;
 use crate::{
     scenario::RejectKind,
     trace::way::{self, End, Traced},

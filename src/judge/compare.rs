@@ -6,7 +6,8 @@ use firedrill_harness::packet::Transport;
 use ipnet::IpNet;
 
 use super::side_effects::{Beside, Miss};
-use super::verdict::{self, Arrival, Decider, Outcome, RejectAnswer, Verdict};
+use super::verdict::{Arrival, Outcome, RejectAnswer, Verdict};
+use crate::trace::decider::Decider;
 use crate::{
     scenario::{Expectation, ExpectedVerdict, Looks, Party, Scenario, Send, net_text},
     trace::way,
@@ -171,14 +172,14 @@ fn is_by(decider: &Decider, by: &str) -> Option<bool> {
         .and_then(|(file, line)| Some((file, line.parse::<usize>().ok()?)));
     match (place, decider.origin()) {
         // The file may say it in other words than the listing: a comment of iptables is in the file only.
-        (None, Some(verdict::Origin::Known(known))) => {
+        (None, Some(crate::ruleset::origin::Origin::Known(known))) => {
             Some(known.text.contains(by) && by != POLICY)
         }
         (None, _) => Some(false),
-        (Some((file, line)), Some(verdict::Origin::Known(known))) => {
+        (Some((file, line)), Some(crate::ruleset::origin::Origin::Known(known))) => {
             Some(known.line == line && known.file.ends_with(file))
         }
-        (Some(_), Some(verdict::Origin::Unknown(_)) | None) => None,
+        (Some(_), Some(crate::ruleset::origin::Origin::Unknown(_)) | None) => None,
     }
 }
 

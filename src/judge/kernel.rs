@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use firedrill_harness::protocol::{KernelAnswer, LabSpec, Origin, Probe, RouteAnswer};
 
-use super::verdict::KernelReason;
+use crate::trace::decider::KernelReason;
 
 /// `EXDEV`: the reverse-path filter.
 const EXDEV: i32 = 18;

@@ -28,10 +28,13 @@ use self::{
 };
 use crate::judge::side_effects::Beside;
 use crate::{
-    judge::verdict::{Arrival, Decider, Inconclusive, Judgement, KernelReason, Outcome, Verdict},
+    judge::verdict::{Arrival, Inconclusive, Judgement, Outcome, Verdict},
     ruleset::listing::Ruleset,
     scenario::{Expectation, ExpectedVerdict, Scenario, Send},
-    trace::way::{self, End, Traced},
+    trace::{
+        decider::{Decider, KernelReason},
+        way::{self, End, Traced},
+    },
 };
 
 /// What holds for every probe of a run.

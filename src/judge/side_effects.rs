@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::Setting;
 use super::verdict::Outcome;
 use crate::{
-    ruleset::listing::{Counter, SetListing, counters, sets},
+    ruleset::state::{Counter, SetListing, counters, sets},
     scenario::{Also, Log},
     trace::way::{self, Traced},
 };

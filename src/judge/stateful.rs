@@ -17,7 +17,7 @@ use firedrill_harness::{
     protocol::{Trace, TraceKind},
 };
 
-use super::verdict::Chain;
+use crate::ruleset::chain::Chain;
 pub use crate::ruleset::ports::Ports;
 use crate::{
     ruleset::listing::Ruleset,

@@ -12,11 +12,14 @@ use firedrill_harness::{
     protocol::{Fate, SweptRun, Unproven},
 };
 
-use super::verdict::{Decider, Inconclusive, Judgement, Outcome, RejectAnswer, Verdict};
-use super::{answer::reject_kind, inconclusive};
+use super::{
+    answer::reject_kind,
+    inconclusive,
+    verdict::{Inconclusive, Judgement, Outcome, RejectAnswer, Verdict},
+};
 use crate::{
-    record::SweepGroup,
     scenario::{Over, RejectKind, Sweep, ranges_text},
+    trace::decider::Decider,
 };
 
 /// The most ports of a sweep that are confirmed one by one: that many give a picture, and an open port is
@@ -205,7 +208,7 @@ pub fn judgement(sweep: &Sweep, groups: &[SweepGroup]) -> Judgement {
 }
 
 /// Ports that fared alike in all that is known.
-struct Part {
+pub(crate) struct Part {
     first: u16,
     last: u16,
     verdict: Verdict,
@@ -420,8 +423,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        judge::verdict::{Arrival, Chain, Policy},
-        scenario::Party,
+        judge::verdict::Arrival, ruleset::chain::Chain, scenario::Party, trace::decider::Policy,
     };
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -654,5 +656,30 @@ mod tests {
             some(Over::Protocols, &[(47, 47)]),
             ("proto/47".to_owned(), "is")
         );
+    }
+}
+
+/// Numbers of a sweep that follow each other and fared alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepGroup {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+    /// What the firewall did with each; how a packet looked on arrival is told of one of them.
+    pub verdict: Verdict,
+    /// Who decided; `None` where it is known neither of all nor of those around them.
+    pub decider: Option<Decider>,
+    /// How many of them were probed one by one, with a full trace.
+    pub traced: u32,
+    /// Against what should be open.
+    pub outcome: Outcome,
+}
+
+impl SweepGroup {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        u32::from(self.last - self.first) + 1
     }
 }

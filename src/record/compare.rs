@@ -3,7 +3,11 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use super::{CaseRecord, Comparison, Difference, ScenarioRecord, Side, StepRecord, SweepGroup};
+use super::{
+    CaseRecord, ScenarioRecord, StepRecord,
+    comparison::{Comparison, Difference, Side},
+};
+use crate::judge::sweep::SweepGroup;
 use crate::{
     judge::verdict::{Arrival, Outcome, RejectAnswer, Verdict},
     scenario::ranges_text,

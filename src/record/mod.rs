@@ -2,39 +2,25 @@
 //! prints nothing; a reporter decides nothing.
 
 pub mod compare;
+pub mod comparison;
+pub mod coverage;
 pub mod elements;
+pub mod event;
 pub mod exit;
+pub mod failure;
 pub mod shard;
 
 use std::path::PathBuf;
 
+use self::{coverage::Measured, failure::ScenarioError};
 use crate::{
-    coverage::Measured,
-    judge::verdict::{Decider, Judgement, Outcome, Verdict},
-    record::{exit::Exit, shard::Part},
+    judge::{
+        sweep::SweepGroup,
+        verdict::{Judgement, Outcome},
+    },
     scenario::{Case, Cell, Entry, Family, Location, Over, Scenario},
     trace::walk::Walk,
 };
-
-/// Something that happened. Scenarios finish in the order in which they were selected.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// The run begins.
-    Started {
-        /// How many scenarios there are.
-        scenarios: usize,
-        /// How many cases they have together.
-        cases: usize,
-        /// Of which run they are a shard, if they are.
-        part: Option<Part>,
-    },
-    /// A scenario is through.
-    Finished(Box<ScenarioRecord>),
-    /// All candidates of a file are through, of which there are several.
-    Compared(Comparison),
-    /// The run is over.
-    Ended(Summary),
-}
 
 /// Everything known of one scenario's run.
 #[derive(Debug, Clone)]
@@ -158,7 +144,7 @@ pub struct StepRecord {
     pub repeated: bool,
     /// The judgement.
     pub judgement: Judgement,
-    /// The way of the packet, where it is kept; see [`crate::run::Options::walks`].
+    /// The way of the packet, where it is kept; see [`crate::run::options::Options::walks`].
     pub walk: Option<Box<Walk>>,
     /// From sending to the last look, in microseconds, of all its packets together.
     pub duration_us: u64,
@@ -175,31 +161,6 @@ pub struct SweepRecord {
     pub groups: Vec<SweepGroup>,
     /// How many further labs it took, because rules remember earlier packets.
     pub labs: usize,
-}
-
-/// Numbers of a sweep that follow each other and fared alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SweepGroup {
-    /// The lowest.
-    pub first: u16,
-    /// The highest.
-    pub last: u16,
-    /// What the firewall did with each; how a packet looked on arrival is told of one of them.
-    pub verdict: Verdict,
-    /// Who decided; `None` where it is known neither of all nor of those around them.
-    pub decider: Option<Decider>,
-    /// How many of them were probed one by one, with a full trace.
-    pub traced: u32,
-    /// Against what should be open.
-    pub outcome: Outcome,
-}
-
-impl SweepGroup {
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> u32 {
-        u32::from(self.last - self.first) + 1
-    }
 }
 
 impl CaseRecord {
@@ -249,78 +210,6 @@ impl CaseRecord {
     }
 }
 
-/// What several candidates did with the same packets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Comparison {
-    /// The scenario, without a candidate.
-    pub scenario: String,
-    /// The candidates' names, at least two.
-    pub candidates: Vec<String>,
-    /// How many cases all candidates treat alike.
-    pub same: usize,
-    /// The cases that two candidates treat differently, in the scenario's order.
-    pub different: Vec<Difference>,
-    /// The cases of which nobody can tell, as a candidate has no verdict on them; without the scenario.
-    pub untold: Vec<String>,
-}
-
-/// A case that candidates treat differently.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// The case, without the scenario.
-    pub case: String,
-    /// Which of its steps is the first that differs, if it has several: `2 of 3: reply syn-ack`.
-    pub step: Option<String>,
-    /// As many as there are candidates.
-    pub sides: Vec<Side>,
-}
-
-/// What one candidate did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Side {
-    /// The verdict in words, with what differs of a packet that came out: `accept (source 192.0.2.10)`.
-    pub told: String,
-    /// The step that differs.
-    pub step: StepRecord,
-}
-
-/// Why a scenario could not be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScenarioError {
-    /// The user's input is at fault: a file that cannot be read, a candidate that its own program
-    /// refuses.
-    Input(String),
-    /// The lab is at fault, or the machine.
-    Lab(String),
-    /// Nothing is at fault, but a program that the configuration needs is not installed.
-    Skipped(String),
-}
-
-/// The totals of a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Scenarios run.
-    pub scenarios: usize,
-    /// Cases by outcome.
-    pub pass: usize,
-    /// See `pass`.
-    pub fail: usize,
-    /// See `pass`.
-    pub inconclusive: usize,
-    /// See `pass`.
-    pub skipped: usize,
-    /// Scenarios that could not be run because of the user's input.
-    pub bad_input: usize,
-    /// Scenarios that could not be run because of the lab.
-    pub broken: usize,
-    /// Whether a skipped case is one that could not be told.
-    pub deny_skips: bool,
-    /// Whether it is a shard of a run: it may have nothing to do.
-    pub shard: bool,
-    /// Wall clock, in microseconds.
-    pub duration_us: u64,
-}
-
 impl ScenarioRecord {
     /// How many of its cases have this outcome.
     #[must_use]
@@ -329,65 +218,5 @@ impl ScenarioRecord {
             .iter()
             .filter(|case| case.outcome() == outcome)
             .count()
-    }
-}
-
-impl ScenarioError {
-    /// Which it is, in JSON reports.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Input(_) => "input",
-            Self::Lab(_) => "lab",
-            Self::Skipped(_) => "skipped",
-        }
-    }
-
-    /// What to tell.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        match self {
-            Self::Input(message) | Self::Lab(message) | Self::Skipped(message) => message,
-        }
-    }
-}
-
-impl Summary {
-    /// Adds a scenario.
-    pub fn add(&mut self, record: &ScenarioRecord) {
-        self.scenarios += 1;
-        self.pass += record.count(Outcome::Pass);
-        self.fail += record.count(Outcome::Fail);
-        self.inconclusive += record.count(Outcome::Inconclusive);
-        self.skipped += record.count(Outcome::Skipped);
-        match record.error {
-            Some(ScenarioError::Input(_)) => self.bad_input += 1,
-            Some(ScenarioError::Lab(_)) => self.broken += 1,
-            // Its cases are counted as such.
-            Some(ScenarioError::Skipped(_)) | None => {}
-        }
-    }
-
-    /// Cases in all.
-    #[must_use]
-    pub fn cases(&self) -> usize {
-        self.pass + self.fail + self.inconclusive + self.skipped
-    }
-
-    /// The exit status of the run: bad input first, then proven failures, then what could not be told.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        if self.bad_input > 0 || (self.cases() == 0 && !self.shard) {
-            Exit::BadInput
-        } else if self.fail > 0 {
-            Exit::Failed
-        } else if self.inconclusive > 0 || self.broken > 0 {
-            Exit::Inconclusive
-        } else if self.skipped > 0 && (self.deny_skips || self.pass == 0) {
-            // A run that ran nothing tells nothing.
-            Exit::Inconclusive
-        } else {
-            Exit::Success
-        }
     }
 }

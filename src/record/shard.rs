@@ -7,8 +7,6 @@ use firedrill_harness::protocol::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::run::Queued;
-
 /// One of several parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shard {
@@ -41,21 +39,6 @@ impl Shard {
         let first = digest.iter().take(8);
         let number = first.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         number % u64::from(self.of) == u64::from(self.number - 1)
-    }
-
-    /// What of a selection belongs to this part; `names` are those of all its cases. The candidates of a file
-    /// stay together.
-    #[must_use]
-    pub fn part_of(self, whole: Vec<Queued>, names: Names) -> (Vec<Queued>, Part) {
-        let part = Part {
-            shard: self,
-            scenarios: whole.len(),
-            cases: whole.iter().map(|queued| queued.cases.len()).sum(),
-            names: names.finish(),
-        };
-        let mut mine = whole;
-        mine.retain(|queued| self.has(&queued.entry.stem));
-        (mine, part)
     }
 }
 

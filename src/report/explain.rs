@@ -16,9 +16,11 @@ use super::{
 };
 use crate::{
     analysis::explain::{Accepted, Explained, Explanation, MADE_UP, Nearest},
-    judge::verdict::{Arrival, Decider, Generated, KernelReason, Origin, Verdict},
-    record::{ScenarioError, StepRecord},
+    judge::verdict::{Arrival, Verdict},
+    record::{StepRecord, failure::ScenarioError},
+    ruleset::origin::{Generated, Origin},
     scenario::Scenario,
+    trace::decider::{Decider, KernelReason},
 };
 
 const STRONG: Style = Style::new().bold();

@@ -12,14 +12,20 @@ use serde::Serialize;
 
 use super::{Reporter, Versions, walk::JsonWalk};
 use crate::{
-    judge::verdict::{
-        Arrival, Chain, Decider, KernelReason, Origin, Outcome, Policy, Rule, Verdict,
+    judge::{
+        sweep::SweepGroup,
+        verdict::{Arrival, Outcome, Verdict},
     },
     record::{
-        CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, StepRecord,
-        Summary, SweepGroup, shard::Part,
+        CaseRecord, ScenarioRecord, StepRecord,
+        comparison::{Comparison, Difference},
+        event::{Event, Summary},
+        failure::ScenarioError,
+        shard::Part,
     },
+    ruleset::{chain::Chain, origin::Origin},
     scenario::{Cell, Matrix},
+    trace::decider::{Decider, KernelReason, Policy, Rule},
 };
 
 /// The version of the format.

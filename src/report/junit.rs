@@ -12,7 +12,11 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::Reporter;
 use crate::{
     judge::verdict::Outcome,
-    record::{CaseRecord, Comparison, Difference, Event, ScenarioRecord},
+    record::{
+        CaseRecord, ScenarioRecord,
+        comparison::{Comparison, Difference},
+        event::Event,
+    },
 };
 
 /// Collects the run and writes one document at its end: its totals stand at the top.

@@ -12,7 +12,9 @@ use super::{
     terminal::plural,
 };
 use crate::record::{
-    Comparison, Event, ScenarioRecord, Summary,
+    ScenarioRecord,
+    comparison::Comparison,
+    event::{Event, Summary},
     shard::{Names, Part},
 };
 

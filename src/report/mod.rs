@@ -21,7 +21,7 @@ use std::{
 
 pub(crate) use self::terminal::{clean, plural};
 pub use self::{json::Json, junit::JUnit, progress::Progress, terminal::Terminal};
-use crate::record::Event;
+use crate::record::event::Event;
 
 /// Consumes the events of a run.
 pub trait Reporter {

@@ -5,7 +5,7 @@ use std::io;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Reporter;
-use crate::record::Event;
+use crate::record::event::Event;
 
 /// Shows how many cases are through, and vanishes at the end.
 #[derive(Debug)]

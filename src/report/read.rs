@@ -10,15 +10,23 @@ use serde::Deserialize;
 
 use super::{Versions, json::VERSION, walk};
 use crate::{
-    judge::verdict::{
-        Arrival, Chain, Decider, Generated, Inconclusive, Judgement, KernelReason, Origin, Outcome,
-        Policy, RejectAnswer, Rule, SourceLine, Verdict,
+    judge::{
+        sweep::SweepGroup,
+        verdict::{Arrival, Inconclusive, Judgement, Outcome, RejectAnswer, Verdict},
     },
     record::{
-        CandidateRecord, CaseHead, CaseRecord, Comparison, Difference, ScenarioError, ScenarioHead,
-        ScenarioRecord, Side, StepRecord, SweepGroup, SweepRecord, shard::Part,
+        CandidateRecord, CaseHead, CaseRecord, ScenarioHead, ScenarioRecord, StepRecord,
+        SweepRecord,
+        comparison::{Comparison, Difference, Side},
+        failure::ScenarioError,
+        shard::Part,
+    },
+    ruleset::{
+        chain::Chain,
+        origin::{Generated, Origin, SourceLine},
     },
     scenario::{Cell, Family, Location, Matrix, Over, RejectKind},
+    trace::decider::{Decider, KernelReason, Policy, Rule},
 };
 
 /// All of a report.

@@ -10,13 +10,19 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Reporter, matrix::Table, walk::lines};
 use crate::{
-    judge::verdict::{Decider, Outcome, Verdict},
+    judge::{
+        sweep::SweepGroup,
+        verdict::{Outcome, Verdict},
+    },
     record::{
-        CaseRecord, Comparison, Difference, Event, ScenarioError, ScenarioRecord, Summary,
-        SweepGroup, SweepRecord, shard::Part,
+        CaseRecord, ScenarioRecord, SweepRecord,
+        comparison::{Comparison, Difference},
+        event::{Event, Summary},
+        failure::ScenarioError,
+        shard::Part,
     },
     scenario::{Cell, Matrix, ranges_text},
-    trace::walk::Walk,
+    trace::{decider::Decider, walk::Walk},
 };
 
 /// Writes lines to a terminal or a log.

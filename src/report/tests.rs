@@ -6,17 +6,21 @@ use insta::assert_snapshot;
 
 use super::{JUnit, Json, Reporter, Terminal, Versions, merge};
 use crate::{
-    judge::verdict::{
-        Arrival, Chain, Decider, Inconclusive, Judgement, KernelReason, Origin, Outcome, Policy,
-        RejectAnswer, Rule, SourceLine, Verdict,
-    },
+    judge::verdict::{Arrival, Inconclusive, Judgement, Outcome, RejectAnswer, Verdict},
     record::{
-        CandidateRecord, CaseRecord, Event, ScenarioError, ScenarioRecord, StepRecord, Summary,
-        compare,
+        CandidateRecord, CaseRecord, ScenarioRecord, StepRecord, compare,
+        event::{Event, Summary},
+        failure::ScenarioError,
     },
-    ruleset::listing::Base,
+    ruleset::{
+        chain::{Base, Chain},
+        origin::{Origin, SourceLine},
+    },
     scenario::{self, Scenario},
-    trace::walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
+    trace::{
+        decider::{Decider, KernelReason, Policy, Rule},
+        walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
+    },
 };
 
 const SCENARIO: &str = "\

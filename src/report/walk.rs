@@ -9,9 +9,14 @@ use super::{
     read::{self, RuleOf},
 };
 use crate::{
-    judge::verdict::{Chain, Decider, Origin},
-    ruleset::listing::Base,
-    trace::walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
+    ruleset::{
+        chain::{Base, Chain},
+        origin::Origin,
+    },
+    trace::{
+        decider::Decider,
+        walk::{Beside, Did, Headers, Lookup, Met, Passage, Stop, Walk},
+    },
 };
 
 /// The lines that tell a way; `before` are the headers of the packet as it was sent.

@@ -1,8 +1,10 @@
-//! Families and hooks of netfilter: where tables live and where base chains are registered.
+//! Families and hooks of netfilter, and the chains of a ruleset with their rules.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
+
+use super::legacy::LEGACY;
 
 /// The family of a table (`NFPROTO_*`, linux/netfilter.h); the tables of legacy iptables have families of
 /// their own, since they are other tables of the same names.
@@ -154,5 +156,67 @@ impl fmt::Display for Hook {
             Self::Ingress => "ingress",
             Self::Egress => "egress",
         })
+    }
+}
+
+/// A chain of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChainInfo {
+    /// Where it is hooked in, if it is a base chain.
+    pub base: Option<Base>,
+    /// Its rules, by handle.
+    pub rules: BTreeMap<u64, Rule>,
+    /// The handles of its rules in the order in which a packet meets them.
+    pub order: Vec<u64>,
+}
+
+/// A rule of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Its text, on one line.
+    pub text: String,
+    /// The rules of its inline chain (`jump { … }`) by their handles; none where the handles are not
+    /// beyond doubt.
+    pub inline: Vec<(u64, String)>,
+}
+
+/// The particulars of a base chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// `filter`, `nat` or `route`.
+    pub kind: String,
+    /// `prerouting`, `input`, `forward`, `output`, `postrouting`, `ingress`, `egress`.
+    pub hook: String,
+    /// Chains of one hook are met in the order of this; `None` if it could not be read.
+    pub priority: Option<i32>,
+    /// `accept` or `drop`.
+    pub policy: String,
+}
+
+/// A chain of the loaded ruleset.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Chain {
+    /// Family of the table: `ip`, `ip6`, `inet`, `arp`, `bridge`, `netdev`.
+    pub family: String,
+    /// The table.
+    pub table: String,
+    /// The chain.
+    pub name: String,
+}
+
+impl Chain {
+    /// What the number of a rule is called: legacy iptables knows places only.
+    pub(crate) fn number(&self) -> &'static str {
+        if self.family.starts_with(LEGACY) {
+            "rule"
+        } else {
+            "handle"
+        }
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.family, self.table, self.name)
     }
 }

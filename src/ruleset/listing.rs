@@ -9,14 +9,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use firedrill_harness::{
-    TRACE_TABLE,
-    protocol::{Listing, Trace},
-};
+use firedrill_harness::{TRACE_TABLE, protocol::Listing};
 
-use super::{legacy, marks::anonymous_sets};
-use crate::dialect::origin::LayerOrigins;
-use crate::judge::verdict::{Chain, Origin};
+use super::{
+    chain::{Base, Chain, ChainInfo, Rule},
+    legacy::{self},
+    marks::anonymous_sets,
+    origin::{Origin, Origins},
+    text::{logical_lines, split_handle},
+};
 
 /// A loaded ruleset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,40 +29,6 @@ pub struct Ruleset {
     tables: BTreeMap<(String, String), u64>,
     /// Who brought what, in the order of loading.
     layers: Vec<LayerOrigins>,
-}
-
-/// A chain of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ChainInfo {
-    /// Where it is hooked in, if it is a base chain.
-    pub base: Option<Base>,
-    /// Its rules, by handle.
-    pub rules: BTreeMap<u64, Rule>,
-    /// The handles of its rules in the order in which a packet meets them.
-    pub order: Vec<u64>,
-}
-
-/// A rule of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rule {
-    /// Its text, on one line.
-    pub text: String,
-    /// The rules of its inline chain (`jump { … }`) by their handles; none where the handles are not
-    /// beyond doubt.
-    pub inline: Vec<(u64, String)>,
-}
-
-/// The particulars of a base chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Base {
-    /// `filter`, `nat` or `route`.
-    pub kind: String,
-    /// `prerouting`, `input`, `forward`, `output`, `postrouting`, `ingress`, `egress`.
-    pub hook: String,
-    /// Chains of one hook are met in the order of this; `None` if it could not be read.
-    pub priority: Option<i32>,
-    /// `accept` or `drop`.
-    pub policy: String,
 }
 
 /// How the kernel begins the names of inline chains.
@@ -143,11 +110,6 @@ impl Ruleset {
     fn same_table(&self, other: &Self, chain: &Chain) -> bool {
         let key = (chain.family.clone(), chain.table.clone());
         self.tables.get(&key) == other.tables.get(&key)
-    }
-
-    /// Says what events of legacy iptables mean; those of nftables say so themselves.
-    pub fn complete(&self, trace: &mut Trace) {
-        legacy::complete(self, trace);
     }
 
     /// All chains.
@@ -363,184 +325,8 @@ fn inline_handles(
     (last + 1 == outer).then_some(inline)
 }
 
-/// A named counter of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counter {
-    named: Named,
-    /// How many packets it counted.
-    pub packets: u64,
-}
-
-/// A named set or map of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetListing {
-    named: Named,
-    /// Its elements, without what is said of each (time-outs, counters, comments, what it maps to).
-    pub elements: Vec<String>,
-    /// What each of them maps to; empty in a set.
-    pub values: Vec<String>,
-    /// Whether rules fill it.
-    pub dynamic: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Named {
-    family: String,
-    table: String,
-    name: String,
-}
-
-impl Named {
-    /// By name, or by `FAMILY TABLE NAME`.
-    fn is(&self, name: &str) -> bool {
-        self.name == name || format!("{} {} {}", self.family, self.table, self.name) == name
-    }
-}
-
-impl Counter {
-    /// Whether it is called so: `NAME` or `FAMILY TABLE NAME`.
-    #[must_use]
-    pub fn is(&self, name: &str) -> bool {
-        self.named.is(name)
-    }
-}
-
-impl SetListing {
-    /// Family, table and name.
-    #[must_use]
-    pub fn key(&self) -> (String, String, String) {
-        let Named {
-            family,
-            table,
-            name,
-        } = self.named.clone();
-        (family, table, name)
-    }
-
-    /// Whether it is called so: `NAME` or `FAMILY TABLE NAME`.
-    #[must_use]
-    pub fn is(&self, name: &str) -> bool {
-        self.named.is(name)
-    }
-}
-
-/// The objects of a kind in a listing, each with the lines of its block.
-fn blocks(listing: &str, kinds: &[&str]) -> Vec<(Named, String)> {
-    let mut table = None;
-    let mut found: Vec<(Named, String)> = Vec::new();
-    let mut inside = false;
-    for line in logical_lines(listing) {
-        let depth = line.bytes().take_while(|byte| *byte == b'\t').count();
-        let (text, _) = split_handle(line.trim());
-        let words: Vec<&str> = text.split_whitespace().take(4).collect();
-        match (depth, words.as_slice()) {
-            (0, ["table", family, name, "{"]) => {
-                table = Some(((*family).to_owned(), (*name).to_owned()));
-                inside = false;
-            }
-            (1, [kind, name, "{"]) => {
-                inside = kinds.contains(kind);
-                if let (true, Some((family, table))) = (inside, &table) {
-                    let named = Named {
-                        family: family.clone(),
-                        table: table.clone(),
-                        name: (*name).to_owned(),
-                    };
-                    found.push((named, String::new()));
-                }
-            }
-            (0 | 1, _) => inside = false,
-            _ => {
-                if let (true, Some((_, lines))) = (inside, found.last_mut()) {
-                    lines.push_str(text);
-                    lines.push('\n');
-                }
-            }
-        }
-    }
-    found
-}
-
-/// The named counters of a listing.
-#[must_use]
-pub fn counters(listing: &str) -> Vec<Counter> {
-    let packets = |lines: &str| {
-        let mut words = lines.split_whitespace();
-        words.find(|word| *word == "packets")?;
-        words.next()?.parse().ok()
-    };
-    let counters = blocks(listing, &["counter"]).into_iter();
-    counters
-        .filter_map(|(named, lines)| {
-            Some(Counter {
-                named,
-                packets: packets(&lines)?,
-            })
-        })
-        .collect()
-}
-
-/// The named sets and maps of a listing.
-#[must_use]
-pub fn sets(listing: &str) -> Vec<SetListing> {
-    let parts = |lines: &str| -> Vec<String> {
-        let inside = lines
-            .split_once("elements = {")
-            .and_then(|(_, rest)| rest.rsplit_once('}'));
-        let mut quoted = false;
-        let parts = inside
-            .map_or("", |(inside, _)| inside)
-            .split(move |c: char| {
-                quoted ^= c == '"';
-                c == ',' && !quoted
-            });
-        parts.map(str::to_owned).collect()
-    };
-    let sets = blocks(listing, &["set", "map"]).into_iter();
-    sets.map(|(named, lines)| {
-        let flags = lines.lines().filter(|line| line.starts_with("flags "));
-        let dynamic = flags.into_iter().any(|line| line.contains("dynamic"));
-        let (elements, values) = parts(&lines)
-            .iter()
-            .map(|part| {
-                let value = part
-                    .rsplit_once(" : ")
-                    .map_or("", |(_, value)| value.trim());
-                (element(part), value.to_owned())
-            })
-            .filter(|(element, _)| !element.is_empty())
-            .unzip();
-        SetListing {
-            named,
-            elements,
-            values,
-            dynamic,
-        }
-    })
-    .collect()
-}
-
-/// An element without what is said of it.
-fn element(text: &str) -> String {
-    const SAID: [&str; 8] = [
-        "timeout", "expires", "counter", "comment", "limit", "quota", "last", ":",
-    ];
-    let words = text.split_whitespace();
-    let kept: Vec<&str> = words.take_while(|word| !SAID.contains(word)).collect();
-    kept.join(" ")
-}
-
-/// Lines, where a text between quotes (a comment, a log prefix) may have newlines of its own.
-fn logical_lines(listing: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    listing.split(move |c: char| {
-        quoted ^= c == '"';
-        c == '\n' && !quoted
-    })
-}
-
 /// A priority as nft lists it: a number, or a name (nft(8), "Standard priority names") with a number.
-fn priority(text: &str) -> Option<i32> {
+pub(crate) fn priority(text: &str) -> Option<i32> {
     let mut words = text.split_whitespace();
     let first = words.next()?;
     let named = match first {
@@ -557,21 +343,6 @@ fn priority(text: &str) -> Option<i32> {
         (Some("+"), Some(more)) => Some(named + more.parse::<i32>().ok()?),
         (Some("-"), Some(less)) => Some(named - less.parse::<i32>().ok()?),
         _ => None,
-    }
-}
-
-/// Splits `tcp dport 22 accept # handle 7`.
-fn split_handle(line: &str) -> (&str, Option<u64>) {
-    match line.rsplit_once("# handle ") {
-        Some((text, rest)) => {
-            // A table with an owner says more behind its handle.
-            let number = rest
-                .split_whitespace()
-                .next()
-                .and_then(|word| word.parse().ok());
-            (text.trim_end(), number)
-        }
-        None => (line, None),
     }
 }
 
@@ -730,4 +501,16 @@ mod tests {
         let ruleset = parse(&LISTING.replace("handle 5", "handle 50"));
         assert_eq!(ruleset.chain(&chain("input")).unwrap().order, [50, 6]);
     }
+}
+
+/// What one layer brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LayerOrigins {
+    /// What the layer is called, if there are several.
+    pub(crate) name: Option<String>,
+    /// The ruleset as it was listed then, with the rules that were new.
+    pub(crate) brought: Ruleset,
+    /// The base chains whose policy was another one before.
+    pub(crate) policies: BTreeSet<Chain>,
+    pub(crate) origins: Origins,
 }

@@ -7,5 +7,8 @@ pub mod lexer;
 pub mod listing;
 pub mod lookup;
 pub mod marks;
+pub mod origin;
 pub mod ports;
 pub mod program;
+pub mod state;
+mod text;

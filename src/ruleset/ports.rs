@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use firedrill_harness::packet::protocol;
 
+use super::chain::Chain;
 use super::listing::Ruleset;
-use crate::judge::verdict::Chain;
 
 /// A set of destination ports: ranges, ascending, apart from each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

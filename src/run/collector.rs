@@ -10,10 +10,13 @@ use firedrill_harness::{
     },
 };
 
-use super::{Walks, lab_error, load_failed};
+use super::{
+    failure::{lab_error, load_failed, out_of_order},
+    options::Walks,
+};
 use crate::{
     coverage::{
-        Covering, Measured, Sets,
+        Covering,
         gather::{Gathered, Whose},
     },
     dialect::Loadable,
@@ -22,12 +25,17 @@ use crate::{
         isolation::Pace,
         stateful::{Memory, Written},
         sweep,
-        verdict::{Chain, Inconclusive, Judgement, Outcome},
+        verdict::{Inconclusive, Judgement, Outcome},
     },
     plan::{self, Part, Place, Planned, describe},
-    record::{ScenarioError, StepRecord, SweepRecord},
-    ruleset::listing::Ruleset,
+    record::{
+        StepRecord, SweepRecord,
+        coverage::{Measured, Sets},
+        failure::ScenarioError,
+    },
+    ruleset::{chain::Chain, listing::Ruleset},
     scenario::{Action, Case, Over, Party, Scenario, Send, Sweep, ranges_text},
+    trace,
     trace::walk::{Around, Walk},
 };
 
@@ -96,6 +104,7 @@ pub(crate) struct FoundSweep {
     /// Whether the rules changed meanwhile.
     void: bool,
 }
+
 /// The most ways of packets that are kept of a scenario, unless all are asked for: a scenario may have a
 /// hundred thousand cases, and all of them may fail.
 const MAX_WALKS: usize = 1000;
@@ -390,7 +399,7 @@ impl<'a> Collector<'a> {
         };
         let Place { case, step } = *place;
         let action = &self.cases[case].steps[step].action;
-        sitting.ruleset.complete(&mut evidence.trace);
+        trace::legacy::complete(&sitting.ruleset, &mut evidence.trace);
         if let Some(before) = evidence.listing_before.take() {
             sitting.latest = before;
         }
@@ -646,9 +655,4 @@ fn probes(plan: &Plan) -> impl Iterator<Item = &Probe> {
         Step::Sweep(sweep) => Some(&sweep.probe),
         Step::Wait(_) => None,
     })
-}
-
-/// What to tell of records that no agent sends.
-pub(crate) fn out_of_order() -> ScenarioError {
-    ScenarioError::Lab("the sandbox sent its records in an impossible order".to_owned())
 }

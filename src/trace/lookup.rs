@@ -1,8 +1,8 @@
 //! In which sets and maps a rule that matched looked something up, and which element decided.
 
 use crate::ruleset::{
-    listing::SetListing,
     lookup::{self, Shown, Table, Value},
+    state::SetListing,
 };
 
 /// A look-up of a rule that matched.
@@ -67,7 +67,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::ruleset::listing;
 
     const LISTING: &str = "table inet t {\n\tset office {\n\t\ttype ipv4_addr\n\t\tflags interval\n\
         \t\telements = { 203.0.113.0/24, 198.51.100.1-198.51.100.9 }\n\t}\n\
@@ -85,7 +84,7 @@ mod tests {
             oif: None,
             state: None,
         };
-        let sets = listing::sets(LISTING);
+        let sets = crate::ruleset::state::sets(LISTING);
         let found = lookups(text, Some(shown), &|| &sets[..]);
         found
             .iter()

@@ -12,16 +12,16 @@ use firedrill_harness::{
     protocol::{Evidence, LabSpec, Origin, Probe, Trace, TraceEvent, TraceKind, TraceVerdict},
 };
 
+use super::decider::{Decider, Policy, Rule};
 pub use super::lookup::Lookup;
 use super::lookup::lookups;
 use super::way::{self, Run, Traced};
-use crate::{
-    judge::verdict::{Chain, Decider, Policy, Rule},
-    ruleset::{
-        legacy::LEGACY,
-        listing::{Base, Ruleset, SetListing, sets},
-        lookup::{Shown, quoted_apart},
-    },
+use crate::ruleset::{
+    chain::{Base, Chain},
+    legacy::LEGACY,
+    listing::Ruleset,
+    lookup::{Shown, quoted_apart},
+    state::{SetListing, sets},
 };
 
 /// The way of one packet.

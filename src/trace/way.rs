@@ -8,10 +8,8 @@ use firedrill_harness::{
     protocol::{Trace, TraceEvent, TraceKind, TraceVerdict},
 };
 
-use crate::{
-    judge::verdict::{Chain, Decider, Policy, Rule},
-    ruleset::{legacy::LEGACY, listing::Ruleset},
-};
+use super::decider::{Decider, Policy, Rule};
+use crate::ruleset::{chain::Chain, legacy::LEGACY, listing::Ruleset};
 
 /// One walk through a base chain and the chains it jumps to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,8 +18,13 @@ use super::vocabulary::Vocabulary;
 use crate::{
     dialect,
     judge::verdict::{Inconclusive, Verdict},
-    record::{CandidateRecord, CaseHead, CaseRecord, ScenarioError, StepRecord, exit::Exit},
-    run::{self, Options, Selected, Walks},
+    record::{
+        CandidateRecord, CaseHead, CaseRecord, StepRecord, exit::Exit, failure::ScenarioError,
+    },
+    run::{
+        options::{Options, Walks},
+        queue::Selected,
+    },
     scenario::{Case, Scenario},
 };
 
@@ -159,7 +164,7 @@ pub async fn explain(asked: Scenario, options: &Options) -> Explanation {
             ..options.clone()
         };
         let prepared = &prepared;
-        async move { run::run_prepared(&selected, prepared, &options).await }
+        async move { crate::run::scenario::run_prepared(&selected, prepared, &options).await }
     };
     let record = drill(cases, questions).await;
     let mut records = record.cases.into_iter();

@@ -13,14 +13,20 @@ use self::{
     attempt::{Attempt, attempts},
     hints::{Condition, Sets},
 };
-use crate::coverage::{
-    Coverage, Covering, Item, Measured, Met, Searched, Shadow, Suggested, matching,
+use crate::{
+    coverage::{Coverage, Covering},
+    record::coverage::{Item, Measured, Met, Searched, Shadow, Suggested, matching},
 };
 use crate::{
-    judge::verdict::{Chain, Decider, Origin, Outcome, RejectAnswer, Verdict},
+    judge::verdict::{Outcome, RejectAnswer, Verdict},
     record::{CaseRecord, ScenarioRecord},
-    run::{self, Options, Queued, Selected},
+    ruleset::{chain::Chain, origin::Origin},
+    run::{
+        options::Options,
+        queue::{Queued, Selected},
+    },
     scenario::{self, Family},
+    trace::decider::Decider,
 };
 
 /// Most scenarios in whose labs a rule is looked for.
@@ -247,7 +253,7 @@ impl Search<'_> {
         let (mut other, of_case) = scenario::with_tests(&scenario.file, &scenario.id, texts)?;
         // The candidate may be another one than the file's.
         other.firewall = scenario.firewall.clone();
-        let record = run::run_scenario(&Selected::all(other), self.options).await;
+        let record = crate::run::scenario::run_scenario(&Selected::all(other), self.options).await;
         record.error.is_none().then_some((record, of_case))
     }
 

@@ -10,10 +10,10 @@ use super::{
     CANDIDATE, Config, Dialect, Kind, Need, PrepareError, Prepared, Refusal, Slot,
     compiled::{self, Compiled},
     iptables,
-    origin::Origins,
     stage::{Stage, folders},
 };
 use crate::ruleset::listing::Ruleset;
+use crate::ruleset::origin::Origins;
 
 /// The dialect.
 pub static DIALECT: Dialect = Dialect {

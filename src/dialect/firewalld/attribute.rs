@@ -16,10 +16,10 @@ use super::{
     expected::{self, Services},
     xml::{self, Element},
 };
-use crate::{
-    dialect::origin::{Files, Found, Origins, Place, Table, table_key},
-    judge::verdict::Chain,
-    ruleset::listing::{ChainInfo, Ruleset},
+use crate::ruleset::{
+    chain::{Chain, ChainInfo},
+    listing::Ruleset,
+    origin::{Files, Found, Origins, Place, Table, table_key},
 };
 
 /// A zone or policy.

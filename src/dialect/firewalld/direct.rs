@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::xml::Element;
 use crate::{
-    dialect::{
-        iptables::{
-            attribute::{alike, places},
-            source,
-        },
+    dialect::iptables::{
+        attribute::{alike, places},
+        source,
+    },
+    ruleset::{
+        chain::{Chain, ChainInfo},
+        legacy::hook,
         origin::{Files, Place},
     },
-    judge::verdict::Chain,
-    ruleset::{legacy::hook, listing::ChainInfo},
 };
 
 /// The most pairs of direct rules that are compared.

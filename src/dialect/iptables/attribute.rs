@@ -16,14 +16,12 @@ use super::{
     source::{self, Source, SourceRule, option},
 };
 use crate::{
-    dialect::{
-        Prepared,
-        origin::{Files, Found, Origins, Place, Table, table_key},
-    },
-    judge::verdict::Chain,
+    dialect::Prepared,
     ruleset::{
+        chain::{Chain, ChainInfo},
         legacy::{LEGACY, target, words},
-        listing::{ChainInfo, Ruleset},
+        listing::Ruleset,
+        origin::{Files, Found, Origins, Place, Table, table_key},
     },
 };
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    dialect::origin::Place,
-    ruleset::legacy::{target, words},
+use crate::ruleset::{
+    legacy::{target, words},
+    origin::Place,
 };
 
 /// A file as `iptables-restore` reads it.

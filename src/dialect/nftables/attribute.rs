@@ -13,10 +13,10 @@ use std::{
 
 use super::model::{self, ByHandle, Chain, Order, Rule, Source};
 use crate::ruleset::marks;
-use crate::{
-    dialect::origin::{Files, Found, Place, Table},
-    judge::verdict,
-    ruleset::listing::{ChainInfo, Ruleset},
+use crate::ruleset::{
+    chain::ChainInfo,
+    listing::Ruleset,
+    origin::{Files, Found, Place, Table},
 };
 
 /// The places of everything listed, by family and name of its table. Tables that the source does not make
@@ -28,7 +28,7 @@ pub(super) fn attribute(
 ) -> BTreeMap<(String, String), Table> {
     let mut found: BTreeMap<(String, String), Table> = BTreeMap::new();
     for ((family, name), table) in &source.tables {
-        let chains: Vec<(&verdict::Chain, &ChainInfo)> = ruleset
+        let chains: Vec<(&crate::ruleset::chain::Chain, &ChainInfo)> = ruleset
             .chains()
             .filter(|(chain, _)| chain.family == *family && chain.table == *name)
             .collect();
@@ -79,15 +79,15 @@ struct Matching<'a> {
 struct Listed<'a> {
     handle: u64,
     chain: &'a str,
-    rule: &'a crate::ruleset::listing::Rule,
+    rule: &'a crate::ruleset::chain::Rule,
 }
 
 /// Rules of the listing with those of the source.
 type Pairs<'a> = Vec<(Listed<'a>, &'a Rule<'a>)>;
 
 impl<'a> Matching<'a> {
-    fn rules(&mut self, chains: &[(&'a verdict::Chain, &'a ChainInfo)]) {
-        let of_chain = |chain: &'a verdict::Chain, info: &'a ChainInfo| {
+    fn rules(&mut self, chains: &[(&'a crate::ruleset::chain::Chain, &'a ChainInfo)]) {
+        let of_chain = |chain: &'a crate::ruleset::chain::Chain, info: &'a ChainInfo| {
             let listed = move |(handle, rule): (&u64, &'a _)| Listed {
                 handle: *handle,
                 chain: &chain.name,
@@ -264,7 +264,7 @@ fn count(rules: usize) -> String {
 mod tests {
     use crate::{
         dialect::nftables::literal,
-        judge::verdict::{Chain, Origin},
+        ruleset::{chain::Chain, origin::Origin},
     };
 
     fn chain(name: &str) -> Chain {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::literal;
-use crate::judge::verdict::{Chain, Origin};
+use crate::ruleset::{chain::Chain, origin::Origin};
 
 /// What a script of a megabyte may take here: tests are not optimised, and machines are busy.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -19,11 +19,11 @@ use self::reader::MAX_INCLUDE_DEPTH;
 use super::{
     CANDIDATE, Config, Dialect, Kind as SlotKind, Loadable, Need, PrepareError, Prepared, Slot,
     lexical,
-    origin::{Files, Origins},
     stage::{MAX_TOTAL_BYTES, Staged, absolute, folders, mapped_files, problem, read_file},
 };
 use crate::ruleset::lexer::{Kind, Lexer, Token};
 use crate::ruleset::listing::Ruleset;
+use crate::ruleset::origin::{Files, Origins};
 
 /// The dialect.
 pub static DIALECT: Dialect = Dialect {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::dialect::origin::Place;
 use crate::ruleset::marks::Marks;
+use crate::ruleset::origin::Place;
 
 /// The ruleset that a script makes.
 #[derive(Debug, Default)]

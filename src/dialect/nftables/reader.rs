@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::model::Source;
-use crate::dialect::origin::{Files, Place};
 use crate::ruleset::lexer::{Kind, Lexer, Token};
+use crate::ruleset::origin::{Files, Place};
 
 /// nft itself follows no more levels (`MAX_INCLUDE_DEPTH`, src/parser_bison.y).
 pub(super) const MAX_INCLUDE_DEPTH: usize = 16;

@@ -11,7 +11,7 @@ use super::{
     model::{ByHandle, Chain, Order, Rule, Source, Table, TableKey},
     reader::{Doubt, Reader, Result},
 };
-use crate::dialect::origin::{Files, Place};
+use crate::ruleset::origin::{Files, Place};
 use crate::ruleset::{lexer::Kind, marks::Collector};
 
 /// `jump { … }` inside `jump { … }`; nft allows fewer (`SCOPE_NEST_MAX`, src/parser.h).

@@ -8,9 +8,9 @@ use super::{
     CANDIDATE, Config, Dialect, Kind, Mapped, Need, PrepareError, Prepared, Refusal, Slot,
     compiled::{self, Annotated, Compiled},
     iptables,
-    origin::Origins,
     stage::{Stage, folders},
 };
+use crate::ruleset::origin::Origins;
 use crate::ruleset::{
     legacy::{target, words},
     listing::Ruleset,

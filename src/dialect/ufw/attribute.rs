@@ -18,14 +18,15 @@ use super::{
     rules,
 };
 use crate::{
-    dialect::{
-        iptables::{
-            attribute::{places, policy},
-            source,
-        },
+    dialect::iptables::{
+        attribute::{places, policy},
+        source,
+    },
+    ruleset::{
+        legacy::LEGACY,
+        listing::Ruleset,
         origin::{Files, Found, Origins, Place, Table, table_key},
     },
-    ruleset::{legacy::LEGACY, listing::Ruleset},
 };
 
 const FRAME: &str = "/lib/ufw/ufw-init-functions";

@@ -13,7 +13,10 @@ use quick_xml::{
 };
 
 use super::lcov::Lines;
-use crate::coverage::{Coverage, Hits, Item, Measured};
+use crate::{
+    coverage::Coverage,
+    record::coverage::{Hits, Item, Measured},
+};
 
 /// Covered, and all that there is.
 #[derive(Clone, Copy, Default)]

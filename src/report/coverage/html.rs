@@ -9,7 +9,10 @@ use std::{
 use quick_xml::escape::escape;
 
 use super::{State, further, left_out, place, what};
-use crate::coverage::{Coverage, Hits, Item, Measured, Totals};
+use crate::{
+    coverage::Coverage,
+    record::coverage::{Hits, Item, Measured, Totals},
+};
 
 /// Both for bright and for dark screens. Colours are never the only sign: a mark stands beside them.
 const STYLE: &str = "\

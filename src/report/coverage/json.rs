@@ -9,10 +9,12 @@ use serde::Serialize;
 
 use super::place;
 use crate::{
-    coverage::{
-        Apart, Coverage, Elements, Hits, Item, Measured, Searched, Shadow, Suggested, Totals,
+    coverage::Coverage,
+    record::{
+        coverage::{Apart, Hits, Item, Measured, Searched, Shadow, Suggested, Totals},
+        elements::Elements,
     },
-    judge::verdict::Origin,
+    ruleset::origin::Origin,
 };
 
 /// The version of the format.

@@ -10,7 +10,10 @@ use std::{
     path::Path,
 };
 
-use crate::coverage::{Coverage, Hits, Item};
+use crate::{
+    coverage::Coverage,
+    record::coverage::{Hits, Item},
+};
 
 pub(super) fn write(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> {
     for (file, lines) in files(coverage) {

@@ -16,8 +16,11 @@ use std::{
 };
 
 pub(crate) use self::terminal::summary;
-use crate::coverage::{Apart, Coverage, Hits, Item, Measured, Searched, Shadow, Suggested};
 use crate::report::plural;
+use crate::{
+    coverage::Coverage,
+    record::coverage::{Apart, Hits, Item, Measured, Searched, Shadow, Suggested},
+};
 
 /// A format of coverage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use anstyle::{AnsiColor, Style};
 
 use super::{State, further, left_out, place, what};
 use crate::{
-    coverage::{Coverage, Hits, Item, Measured, Totals},
+    coverage::Coverage,
+    record::coverage::{Hits, Item, Measured, Totals},
     report::clean,
 };
 

@@ -1,14 +1,11 @@
 //! From the rules of a loaded ruleset back to the lines of the user's files. Which rule is which is for a
 //! dialect to find out; here it is kept and looked up.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
-use crate::judge::verdict::{Chain, Generated, Origin, SourceLine};
-use crate::ruleset::{legacy::LEGACY, listing::Ruleset};
+use serde::Serialize;
+
+use super::{chain::Chain, legacy::LEGACY};
 
 /// The longest piece of a source line that is shown, in characters.
 const MAX_SHOWN: usize = 160;
@@ -20,18 +17,6 @@ pub struct Origins {
     tables: BTreeMap<(String, String), Table>,
     /// Why nothing is known of what is not in `tables`; without it, nobody has asked.
     otherwise: Option<Arc<str>>,
-}
-
-/// What one layer brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LayerOrigins {
-    /// What the layer is called, if there are several.
-    pub(crate) name: Option<String>,
-    /// The ruleset as it was listed then, with the rules that were new.
-    pub(crate) brought: Ruleset,
-    /// The base chains whose policy was another one before.
-    pub(crate) policies: BTreeSet<Chain>,
-    pub(crate) origins: Origins,
 }
 
 /// What is known of a table.
@@ -247,4 +232,50 @@ fn shown(line: &str, at: usize) -> String {
         text.push('…');
     }
     text
+}
+
+/// Where in the user's files a rule or a policy was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// There, without doubt.
+    Known(SourceLine),
+    /// Nobody can tell, for this reason.
+    Unknown(String),
+}
+
+/// A line of a file of the candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceLine {
+    /// The file as the user named it.
+    pub file: PathBuf,
+    /// Line, from 1: the first of a rule that spans several.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The line itself, without the blanks around it; only a part of a very long one.
+    pub text: String,
+    /// Whether the line only implies what was asked for: a base chain without a policy accepts.
+    pub implied: bool,
+    /// The files and lines by whose `include` the file was read, the innermost first.
+    pub included_from: Vec<(PathBuf, usize)>,
+    /// What a program made of the line before it was loaded, if one did and it is known.
+    pub through: Option<Generated>,
+}
+
+/// A line that a program wrote on behalf of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Generated {
+    /// The file that it wrote, or what it is.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// The line itself.
+    pub text: String,
+}
+
+impl fmt::Display for SourceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
 }

@@ -1,0 +1,38 @@
+//! What several candidates did with the same packets.
+
+use super::StepRecord;
+
+/// What several candidates did with the same packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// The scenario, without a candidate.
+    pub scenario: String,
+    /// The candidates' names, at least two.
+    pub candidates: Vec<String>,
+    /// How many cases all candidates treat alike.
+    pub same: usize,
+    /// The cases that two candidates treat differently, in the scenario's order.
+    pub different: Vec<Difference>,
+    /// The cases of which nobody can tell, as a candidate has no verdict on them; without the scenario.
+    pub untold: Vec<String>,
+}
+
+/// A case that candidates treat differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The case, without the scenario.
+    pub case: String,
+    /// Which of its steps is the first that differs, if it has several: `2 of 3: reply syn-ack`.
+    pub step: Option<String>,
+    /// As many as there are candidates.
+    pub sides: Vec<Side>,
+}
+
+/// What one candidate did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    /// The verdict in words, with what differs of a packet that came out: `accept (source 192.0.2.10)`.
+    pub told: String,
+    /// The step that differs.
+    pub step: StepRecord,
+}
