@@ -17,6 +17,7 @@ mod expression;
 mod number;
 mod object;
 mod set;
+pub mod xtables;
 
 pub use expression::{
     BitwiseOp, BitwiseOperand, ByteorderOp, ChecksumFlags, ChecksumKind, CmpOp, CtDirection, CtKey,
