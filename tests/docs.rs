@@ -10,6 +10,8 @@
     reason = "a test that cannot read the documentation has failed"
 )]
 
+#[path = "docs/judged.rs"]
+mod judged;
 #[path = "docs/markdown.rs"]
 mod markdown;
 #[path = "docs/project.rs"]

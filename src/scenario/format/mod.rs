@@ -65,6 +65,8 @@ pub(in crate::scenario) enum Shape {
     RejectText,
     /// A text that matches this pattern.
     Pattern(&'static str),
+    /// The same, where YAML may take the text for a number.
+    Digits(&'static str),
     /// A list of this.
     List(&'static Shape),
     /// This, or a list of it.
@@ -79,6 +81,8 @@ pub(in crate::scenario) enum Shape {
     AnyOf(&'static [Shape]),
     /// `FROM -> TO SERVICE: OUTCOME`.
     ShortTest(&'static Shape),
+    /// `reply SEGMENT: OUTCOME`.
+    ShortReply(&'static Shape),
 }
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
@@ -611,7 +615,7 @@ const AS_DOC: &str =
 const MARK_DOC: &str =
     "The mark that the sending socket gives it (`SO_MARK`); only from the firewall itself.";
 const TIME: Shape = Shape::Pattern("^[0-9]+(\\.[0-9]+)?(us|ms|s|m|h)$");
-const COUNT: Shape = Shape::Pattern("^[0-9]+(\\.\\.[0-9]+)?$");
+const COUNT: Shape = Shape::Digits("^[0-9]+(\\.\\.[0-9]+)?$");
 
 /// `repeat:`.
 pub(in crate::scenario) static REPEAT: Object = Object {
@@ -650,6 +654,7 @@ pub(in crate::scenario) static CONVERSATION: Object = Object {
             "steps",
             Shape::List(&Shape::AnyOf(&[
                 Shape::ShortTest(&OUTCOME),
+                Shape::ShortReply(&OUTCOME),
                 Shape::Object(&STEP),
             ])),
             "What happens, in this order.",
@@ -809,7 +814,7 @@ pub(in crate::scenario) static LOG_RECORD: Object = Object {
 };
 
 const PREFIX_OR_ADDRESS: Shape = Shape::Pattern("^[0-9A-Fa-f:.]+(/[0-9]+)?$");
-const PORTS: Shape = Shape::Pattern("^[0-9]+(-[0-9]+)?$");
+const PORTS: Shape = Shape::Digits("^[0-9]+(-[0-9]+)?$");
 
 /// `accept:` as a map.
 pub(in crate::scenario) static ACCEPT: Object = Object {

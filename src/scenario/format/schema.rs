@@ -92,17 +92,29 @@ fn shape(wanted: &Shape, definitions: &mut Map<String, Value>) -> Value {
             json!({ "enum": texts })
         }
         Shape::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
+        Shape::Digits(pattern) => {
+            json!({ "type": ["string", "integer"], "pattern": pattern, "minimum": 0 })
+        }
         Shape::List(item) => json!({ "type": "array", "items": shape(item, definitions) }),
         Shape::OneOrMore(item) => {
             let item = shape(item, definitions);
             json!({ "anyOf": [item, { "type": "array", "items": item }] })
         }
+        Shape::Map("", value) => json!({
+            "type": "object",
+            "additionalProperties": shape(value, definitions),
+        }),
         Shape::Map(pattern, value) => json!({
             "type": "object",
             "patternProperties": { *pattern: shape(value, definitions) },
             "additionalProperties": false,
         }),
-        Shape::Words(words) => json!({ "enum": words }),
+        Shape::Words(words) => {
+            // YAML reads an unquoted `true` as a boolean where we read the word.
+            let booleans = words.iter().filter_map(|word| word.parse::<bool>().ok());
+            let texts = words.iter().map(|word| json!(word));
+            json!({ "enum": texts.chain(booleans.map(Value::from)).collect::<Vec<_>>() })
+        }
         Shape::Made(made) => shape(&Shape::Object(made()), definitions),
         Shape::Dialect(dialect) => shape(&Shape::Object(format::dialect(dialect)), definitions),
         Shape::Object(inner) => {
@@ -121,13 +133,27 @@ fn shape(wanted: &Shape, definitions: &mut Map<String, Value>) -> Value {
                 .collect();
             json!({ "anyOf": choices })
         }
-        Shape::ShortTest(outcome) => json!({
-            "description": "The short form of a test: `FROM -> TO SERVICE: OUTCOME`.",
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": 1,
-            "patternProperties": { "^\\s*\\S+\\s*->\\s*\\S+\\s+\\S+(\\s+\\S+)?\\s*$": shape(outcome, definitions) },
-            "additionalProperties": false,
-        }),
+        Shape::ShortTest(outcome) => short_form(
+            "The short form of a test: `FROM -> TO SERVICE: OUTCOME`.",
+            r"^\s*\S+\s*->\s*\S+\s+\S+(\s+\S+)?\s*$",
+            &shape(outcome, definitions),
+        ),
+        Shape::ShortReply(outcome) => short_form(
+            "The short form of an answer: `reply SEGMENT: OUTCOME`.",
+            r"^\s*reply(\s+\S+)?\s*$",
+            &shape(outcome, definitions),
+        ),
     }
+}
+
+/// A map of one key that matches a pattern.
+fn short_form(description: &str, pattern: &str, outcome: &Value) -> Value {
+    json!({
+        "description": description,
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "patternProperties": { pattern: outcome },
+        "additionalProperties": false,
+    })
 }

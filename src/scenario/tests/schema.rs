@@ -28,7 +28,8 @@ fn objects() -> Vec<&'static Object> {
                 Shape::List(inner)
                 | Shape::OneOrMore(inner)
                 | Shape::Map(_, inner)
-                | Shape::ShortTest(inner) => {
+                | Shape::ShortTest(inner)
+                | Shape::ShortReply(inner) => {
                     shapes.push(inner);
                 }
                 Shape::AnyOf(choices) => shapes.extend(choices.iter()),
@@ -39,7 +40,8 @@ fn objects() -> Vec<&'static Object> {
                 | Shape::Word(_)
                 | Shape::Words(_)
                 | Shape::RejectText
-                | Shape::Pattern(_) => {}
+                | Shape::Pattern(_)
+                | Shape::Digits(_) => {}
             }
         }
     }
