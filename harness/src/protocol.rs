@@ -565,6 +565,17 @@ pub struct Listing {
     pub ip6tables: String,
 }
 
+/// A table of legacy iptables as the kernel hands it out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegacyTable {
+    /// `AF_INET` (2) or `AF_INET6` (10).
+    pub family: u8,
+    /// `struct ipt_getinfo`: its name, and where its hooks are.
+    pub info: Bytes,
+    /// Its entries, one behind the other.
+    pub entries: Bytes,
+}
+
 /// A command that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandFailure {

@@ -394,6 +394,32 @@ pub(crate) fn option(socket: &OwnedFd, level: i32, name: i32) -> io::Result<i32>
     }
 }
 
+/// Reads a socket option whose request and answer share a buffer of exactly this length.
+pub(crate) fn read_option(
+    socket: &OwnedFd,
+    level: i32,
+    name: i32,
+    buffer: &mut [u8],
+) -> io::Result<()> {
+    let mut length = libc::socklen_t::try_from(buffer.len()).map_err(io::Error::other)?;
+    // SAFETY: the pointers describe `buffer` and its length, which live across the call; the kernel writes at most that
+    // many bytes.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            buffer.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Sends to the kernel through a netlink socket.
 pub(crate) fn send_to_kernel(socket: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
     // SAFETY: sockaddr_nl is plain old data; port 0 is the kernel's.

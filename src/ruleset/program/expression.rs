@@ -5,6 +5,7 @@
 //! is loaded from a packet is in network order, and what the kernel makes itself (marks, interface indices, states
 //! of connections) in the order of the machine.
 
+use super::xtables::XtHeaderMatch;
 use super::{
     number::{flags, numbered},
     object::{ByteQuota, ConnectionLimit, ObjectKind, PacketCount, RateLimit, SynproxyOptions},
@@ -366,6 +367,8 @@ pub enum Expression {
         /// What is loaded.
         expression: Box<Expression>,
     },
+    /// The IP header of a rule of legacy iptables.
+    XtHeader(XtHeaderMatch),
     /// A match of iptables.
     XtMatch(XtExtension),
     /// A target of iptables.

@@ -14,6 +14,8 @@
 //! decoded again. The library needs no netlink crate for that: an attribute is a length, a number and bytes.
 
 mod expression;
+pub mod ipset;
+pub mod legacy;
 mod number;
 mod object;
 mod set;

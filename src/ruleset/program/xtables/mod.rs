@@ -7,6 +7,7 @@
 //! some structures hold, are no part of the value.
 
 mod connection;
+mod header;
 mod host;
 mod info;
 mod network;
@@ -20,6 +21,7 @@ mod tests;
 
 use connection::read_mark;
 pub use connection::*;
+pub use header::XtHeaderMatch;
 pub use host::*;
 use host::{read_cpu, read_realm};
 use info::Info;
@@ -34,7 +36,7 @@ use crate::ruleset::chain::Family;
 
 /// The protocol that selects the layout of an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IpVersion {
+pub(super) enum IpVersion {
     V4,
     V6,
 }
