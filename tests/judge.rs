@@ -17,7 +17,7 @@ use firedrill::{
         self, Setting,
         verdict::{Inconclusive, Judgement, Outcome, Verdict},
     },
-    trace::decider::Decider,
+    trace::{decider::Decider, way::Observation},
 };
 use firedrill_harness::protocol::{Control, Evidence, Loaded, RouteAnswer};
 use proptest::prelude::*;
@@ -38,7 +38,8 @@ impl Judge for Recording {
             listing: "",
         };
         let sent = self.case(number).sends().next().unwrap();
-        judge::judge(&self.scenario, sent, self.probe(number), evidence, setting).judgement
+        let observation = Observation::of(self.probe(number), evidence);
+        judge::judge(&self.scenario, sent, &observation, setting).judgement
     }
 
     /// What the judge says of each case when its evidence is changed.

@@ -16,6 +16,7 @@ use firedrill::{
     trace::{
         decider::Decider,
         walk::{Around, Did, Walk},
+        way::Observation,
     },
 };
 use firedrill_harness::protocol::{Evidence, Trace};
@@ -38,9 +39,10 @@ fn walks(recording: &Recording) -> Vec<(String, Walk, Verdict, Option<Decider>)>
             ruleset: &recording.ruleset,
             listing: "",
         };
-        let (verdict, decider) = judge::verdict(probe, evidence, setting);
+        let observation = Observation::of(probe, evidence);
+        let (verdict, decider) = judge::verdict(&observation, setting);
         let name = recording.case(number).name.clone();
-        (name, Walk::of(probe, evidence, around), verdict, decider)
+        (name, Walk::of(&observation, around), verdict, decider)
     };
     (0..recording.evidence.len()).map(walk).collect()
 }
@@ -126,7 +128,7 @@ proptest! {
             ruleset: &RECORDING.ruleset,
             listing: "",
         };
-        let walk = Walk::of(RECORDING.probe(number), &evidence, around);
+        let walk = Walk::of(&Observation::of(RECORDING.probe(number), &evidence), around);
         let mut shown = evidence.trace.events.iter();
         for stop in walk.passages.iter().flat_map(|passage| &passage.stops) {
             let decider = stop.met.decider();
@@ -153,9 +155,9 @@ proptest! {
         };
         let mut gap = RECORDING.evidence[number].clone();
         gap.trace.lost = true;
-        prop_assert!(Walk::of(RECORDING.probe(number), &gap, around).is_empty());
+        prop_assert!(Walk::of(&Observation::of(RECORDING.probe(number), &gap), around).is_empty());
         let mut open = RECORDING.evidence[number].clone();
         open.observed.barrier = false;
-        prop_assert!(Walk::of(RECORDING.probe(number), &open, around).is_empty());
+        prop_assert!(Walk::of(&Observation::of(RECORDING.probe(number), &open), around).is_empty());
     }
 }

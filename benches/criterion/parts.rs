@@ -12,7 +12,7 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput};
-use firedrill::{dialect, ruleset::{listing::Ruleset, chain::Chain, origin::Origin}, judge::{self, Setting, verdict::Outcome}, run::{self, options::Options, queue::Selected}, scenario};
+use firedrill::{dialect, ruleset::{listing::Ruleset, chain::Chain, origin::Origin}, judge::{self, Setting, verdict::Outcome}, run::{self, options::Options, queue::Selected}, scenario, trace::way::Observation};
 use firedrill_harness::{
     packet::{Packet, Tcp, Transport, craft, tcp_flag},
     protocol::{Listing, Loaded, LoadedLayer},
@@ -171,7 +171,8 @@ fn judging(criterion: &mut Criterion) {
         all.filter(|(number, evidence)| {
             let send = recording.case(*number).sends().next().unwrap();
             let probe = recording.probe(*number);
-            let judged = judge::judge(&recording.scenario, send, probe, evidence, setting);
+            let observation = Observation::of(probe, evidence);
+            let judged = judge::judge(&recording.scenario, send, &observation, setting);
             judged.judgement.outcome == Outcome::Pass
         })
         .count()

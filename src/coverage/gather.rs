@@ -5,11 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use firedrill_harness::{
-    STATE_CHAIN,
-    packet::Seen,
-    protocol::{Evidence, LabSpec, Loaded, Origin, Probe, TraceEvent},
-};
+use firedrill_harness::protocol::{LabSpec, Loaded, Origin, Probe};
 
 use super::{Covering, inventory::Inventory, met::Walk};
 use crate::record::elements::Looked;
@@ -24,10 +20,7 @@ use crate::{
         listing::Ruleset,
         lookup::{Shown, Table, Value},
     },
-    trace::{
-        decider::Decider,
-        way::{self, Traced},
-    },
+    trace::{decider::Decider, way::Observation},
 };
 
 /// `EPERM`: what sending returns when the output hook drops.
@@ -133,53 +126,40 @@ impl Gathered {
     pub(crate) fn packet(
         &mut self,
         whose: Whose,
-        probe: &Probe,
+        observation: &Observation<'_>,
         lab: &LabSpec,
-        evidence: &Evidence,
         (verdict, decider): (&Verdict, Option<&Decider>),
     ) {
         let Some((ruleset, found)) = &mut self.current else {
             return;
         };
-        if !is_sound(evidence) {
+        if !is_sound(observation) {
             return;
         }
         let inventory = &self.rulesets[*ruleset].inventory;
         let mut walk = Walk::default();
         let mut looked = Vec::new();
-        let states = |event: &TraceEvent| event.chain.starts_with(STATE_CHAIN);
-        let state = match evidence.trace.events.iter().any(states) {
-            true => way::state(&evidence.trace, &probe.packet),
-            false => None,
-        };
-        for which in [Traced::Probe, Traced::Error] {
-            let (_, runs) = way::runs(&evidence.trace, &probe.packet, which);
-            for run in &runs {
-                let before = walk.matched.len();
-                walk.add(inventory, run);
-                if !inventory.lookups.is_empty() {
-                    let (iif, oif) = match which {
-                        Traced::Probe => interfaces(probe, lab, verdict),
-                        Traced::Error => (None, None),
-                    };
-                    let carried = match which {
-                        Traced::Probe => probe.packet.protocol(),
-                        Traced::Error => 0,
-                    };
-                    let first = run.events.first().and_then(|event| event.packet.as_ref());
-                    let seen = first.and_then(|bytes| Seen::parse_traced(&bytes.0, carried));
-                    let shown = seen.as_ref().map(|seen| Shown {
-                        source: seen.source,
-                        destination: seen.destination,
-                        protocol: seen.protocol,
-                        ports: seen.ports(),
-                        icmp_type: seen.icmp_type(),
-                        iif,
-                        oif,
-                        state: state.filter(|_| which == Traced::Probe),
-                    });
-                    look_up(inventory, &walk.matched[before..], shown, &mut looked);
-                }
+        let way = &observation.way;
+        let (iif, oif) = interfaces(&observation.sent, lab, verdict);
+        let of_probe = (iif, oif, way.state);
+        let of_error = (None, None, None);
+        let traversals = way.traversals.iter().map(|traversal| (traversal, of_probe));
+        let of_error = way.of_error.iter().map(|traversal| (traversal, of_error));
+        for (traversal, (iif, oif, state)) in traversals.chain(of_error) {
+            let before = walk.matched.len();
+            walk.add(inventory, traversal);
+            if !inventory.lookups.is_empty() {
+                let shown = traversal.headers.map(|headers| Shown {
+                    source: headers.source,
+                    destination: headers.destination,
+                    protocol: headers.protocol,
+                    ports: headers.ports(),
+                    icmp_type: headers.icmp_type(),
+                    iif,
+                    oif,
+                    state,
+                });
+                look_up(inventory, &walk.matched[before..], shown, &mut looked);
             }
         }
         let proven = !matches!(verdict, Verdict::Inconclusive(_));
@@ -357,10 +337,7 @@ fn was_loaded(loaded: &Loaded) -> bool {
     !loaded.layers.is_empty() && loaded.layers.iter().all(|layer| layer.changed)
 }
 
-fn is_sound(evidence: &Evidence) -> bool {
-    let sent = evidence
-        .send_error
-        .as_ref()
-        .is_none_or(|error| error.code == EPERM);
-    sent && evidence.observed.barrier && !evidence.trace.lost
+fn is_sound(observation: &Observation<'_>) -> bool {
+    let error = observation.evidence.send_error.as_ref();
+    error.is_none_or(|error| error.code == EPERM) && observation.is_whole()
 }

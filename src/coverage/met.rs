@@ -9,7 +9,7 @@ use std::ops::Range;
 use firedrill_harness::protocol::{TraceEvent, TraceKind, TraceVerdict};
 
 use super::inventory::{Inventory, Row};
-use crate::trace::way::{self, Run};
+use crate::trace::way::Traversal;
 
 /// What a packet met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,27 +24,29 @@ pub(super) struct Walk {
 
 /// A chain on the way, by its name, and the position of the rule that is next in it.
 struct Frame<'a> {
-    name: String,
+    name: &'a str,
     row: &'a Row,
     next: usize,
 }
 
 impl Walk {
     /// Adds the way through a base chain and those that it leads to.
-    pub(super) fn add(&mut self, inventory: &Inventory, run: &Run<'_>) {
-        let start = inventory.row(&run.chain).map(|row| Frame {
-            name: run.chain.name.clone(),
+    pub(super) fn add<'a>(&mut self, inventory: &'a Inventory, traversal: &'a Traversal<'a>) {
+        let start = inventory.row(&traversal.chain).map(|row| Frame {
+            name: traversal.chain.name.as_str(),
             row,
             next: 0,
         });
         let mut stack: Vec<Frame<'_>> = start.into_iter().collect();
-        for event in &run.events {
+        for event in &traversal.events {
             if event.kind == TraceKind::Policy {
                 if let [base] = stack.as_mut_slice() {
                     self.rest(base);
                 }
                 stack.clear();
-                let policy = inventory.row(&way::chain(event)).and_then(|row| row.policy);
+                let policy = inventory
+                    .row(&traversal.chain_named(&event.chain))
+                    .and_then(|row| row.policy);
                 self.matched.extend(policy);
                 self.ended.extend(policy);
                 continue;
@@ -52,7 +54,7 @@ impl Walk {
             // What does not follow from what was seen before was not seen from its beginning.
             let Some(frame) = stack.last_mut().filter(|frame| frame.name == event.chain) else {
                 stack.clear();
-                self.only_matched(inventory, event);
+                self.only_matched(inventory, traversal, event);
                 continue;
             };
             let Some(handle) = event.handle else {
@@ -63,7 +65,7 @@ impl Walk {
             let left = &frame.row.handles[frame.next..];
             let Some(ahead) = left.iter().position(|listed| *listed == handle) else {
                 stack.clear();
-                self.only_matched(inventory, event);
+                self.only_matched(inventory, traversal, event);
                 continue;
             };
             let position = frame.next + ahead;
@@ -71,15 +73,10 @@ impl Walk {
             frame.next = position + 1;
             let item = frame.row.first + position;
             self.matched.push(item);
-            let into = |name: &String| {
-                let mut chain = way::chain(event);
-                chain.name.clone_from(name);
-                let row = inventory.inline(item).or_else(|| inventory.row(&chain));
-                row.map(|row| Frame {
-                    name: chain.name,
-                    row,
-                    next: 0,
-                })
+            let into = |name: &'a str| {
+                let by_name = || inventory.row(&traversal.chain_named(name));
+                let row = inventory.inline(item).or_else(by_name);
+                row.map(|row| Frame { name, row, next: 0 })
             };
             match &event.verdict {
                 TraceVerdict::Jump(name) => match into(name) {
@@ -121,11 +118,15 @@ impl Walk {
     }
 
     /// A rule that matched, on a way that is not known.
-    fn only_matched(&mut self, inventory: &Inventory, event: &TraceEvent) {
-        let rule = event
-            .handle
-            .and_then(|handle| inventory.item(&way::chain(event), handle));
-        if let Some(item) = rule {
+    fn only_matched(
+        &mut self,
+        inventory: &Inventory,
+        traversal: &Traversal<'_>,
+        event: &TraceEvent,
+    ) {
+        let chain = traversal.chain_named(&event.chain);
+        let rule = event.handle;
+        if let Some(item) = rule.and_then(|handle| inventory.item(&chain, handle)) {
             self.tried.push(item..item + 1);
             self.matched.push(item);
         }
@@ -140,10 +141,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        ruleset::{chain::Chain, listing::Ruleset},
-        trace::way::Traced,
-    };
+    use crate::{ruleset::listing::Ruleset, trace::way::Way};
 
     const LISTING: &str = "table ip t { # handle 1\n\
         \tchain base { # handle 1\n\
@@ -196,11 +194,17 @@ mod tests {
             lost: false,
             events: events.iter().enumerate().map(event).collect(),
         };
-        let (_, runs) = way::runs(&trace, &probe(), Traced::Probe);
+        let probe = probe();
+        let way = Way::of(&trace, &probe);
         let mut walk = Walk::default();
-        for run in &runs {
-            walk.add(&inventory, run);
+        for traversal in &way.traversals {
+            walk.add(&inventory, traversal);
         }
+        let mut unlisted = Walk::default();
+        for traversal in &way.traversals {
+            unlisted.add(&Inventory::default(), traversal);
+        }
+        assert_eq!(unlisted, Walk::default());
         let handle = |item: usize| inventory.items[item].handle.unwrap_or(0);
         [
             walk.tried.into_iter().flatten().map(handle).collect(),
@@ -292,17 +296,5 @@ mod tests {
         // What was not seen to the end was not tried.
         let [tried, ..] = walk(&[("base", Some(11), Rule, Continue)]);
         assert_eq!(tried, [11]);
-        let chain = Chain {
-            family: "ip".to_owned(),
-            table: "t".to_owned(),
-            name: "none".to_owned(),
-        };
-        let run = Run {
-            chain,
-            events: Vec::new(),
-        };
-        let mut walk = Walk::default();
-        walk.add(&Inventory::default(), &run);
-        assert_eq!(walk, Walk::default());
     }
 }

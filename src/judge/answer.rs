@@ -4,15 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use firedrill_harness::{
     packet::{self, Answer, Relation, Seen, Transport, relate, tcp_flag},
-    protocol::{Evidence, Observed, Origin, Place, Probe},
+    protocol::{Observed, Origin, Place, Probe},
 };
 
-use super::Setting;
 use super::verdict::RejectAnswer;
 use crate::trace::decider::Decider;
 use crate::{
     scenario::RejectKind,
-    trace::way::{self, End, Traced},
+    trace::way::{End, Way},
 };
 
 /// The error that came back for the probe, if any.
@@ -80,10 +79,9 @@ pub(super) fn is_answered(probe: &Probe) -> bool {
 }
 
 /// Whether the trace shows that a chain dropped the error that a rule sent.
-pub(super) fn answer_dropped(probe: &Probe, evidence: &Evidence, setting: Setting<'_>) -> bool {
-    let (_, runs) = way::runs(&evidence.trace, &probe.packet, Traced::Error);
-    runs.iter()
-        .any(|run| matches!(run.end(setting.ruleset), End::Drop(_)))
+pub(super) fn answer_dropped(way: &Way<'_>) -> bool {
+    let mut of_error = way.of_error.iter();
+    of_error.any(|traversal| matches!(traversal.end, End::Drop(_)))
 }
 
 /// The name of an ICMP (RFC 792, RFC 1122, RFC 1812) or ICMPv6 (RFC 4443) error.

@@ -7,10 +7,9 @@ use ipnet::IpNet;
 
 use super::side_effects::{Beside, Miss};
 use super::verdict::{Arrival, Outcome, RejectAnswer, Verdict};
-use crate::trace::decider::Decider;
 use crate::{
     scenario::{Expectation, ExpectedVerdict, Looks, Party, Scenario, Send, net_text},
-    trace::way,
+    trace::decider::Decider,
 };
 
 /// The outcome, and in words why it is no pass.
@@ -137,7 +136,7 @@ fn marked(looks: &Looks, beside: Beside<'_>) -> Result<(), Miss> {
     let Some(wanted) = looks.mark else {
         return Ok(());
     };
-    match way::mark(&beside.evidence.trace, &beside.probe.packet) {
+    match beside.observation.way.mark {
         Some(mark) if mark == wanted => Ok(()),
         Some(mark) => Err((
             Outcome::Fail,

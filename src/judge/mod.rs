@@ -16,9 +16,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use firedrill_harness::{
     packet::{self, Relation, Seen, relate, relate_bytes},
-    protocol::{
-        Control, Evidence, LabSpec, Loaded, Observed, Origin, Place, Probe, Reloaded, Sighting, hex,
-    },
+    protocol::{Control, LabSpec, Loaded, Observed, Origin, Place, Probe, Reloaded, Sighting, hex},
 };
 
 use self::{
@@ -33,7 +31,7 @@ use crate::{
     scenario::{Expectation, ExpectedVerdict, Scenario, Send},
     trace::{
         decider::{Decider, KernelReason},
-        way::{self, End, Traced},
+        way::{End, Observation},
     },
 };
 
@@ -58,15 +56,12 @@ const EPERM: i32 = 1;
 pub fn judge(
     scenario: &Scenario,
     send: &Send,
-    probe: &Probe,
-    evidence: &Evidence,
+    observation: &Observation<'_>,
     setting: Setting<'_>,
 ) -> Judged {
-    let (verdict, decider) = verdict(probe, evidence, setting);
-    let probe = as_sent(probe, evidence);
+    let (verdict, decider) = verdict(observation, setting);
     let beside = Beside {
-        probe: &probe,
-        evidence,
+        observation,
         setting,
     };
     let against = |expect: &Expectation| {
@@ -82,7 +77,7 @@ pub fn judge(
     Judged {
         judgement: against(&send.expect),
         otherwise: share.and_then(|share| share.otherwise.as_deref().map(against).map(Box::new)),
-        at_us: evidence.at_us,
+        at_us: observation.evidence.at_us,
     }
 }
 
@@ -220,17 +215,6 @@ fn late(send: &Send, packets: &[Judged]) -> Option<Inconclusive> {
     })
 }
 
-/// A probe as it was sent, which is not as it was planned where a conversation made it so.
-#[must_use]
-pub fn as_sent(planned: &Probe, evidence: &Evidence) -> Probe {
-    let mut probe = planned.clone();
-    if let Some(sent) = &evidence.sent {
-        probe.from = sent.from;
-        probe.packet = sent.packet.clone();
-    }
-    probe
-}
-
 /// A judgement without evidence.
 #[must_use]
 pub fn inconclusive(reason: Inconclusive) -> Judgement {
@@ -244,12 +228,14 @@ pub fn inconclusive(reason: Inconclusive) -> Judgement {
 
 /// What the firewall did with a probe, and who decided.
 #[must_use]
-pub fn verdict(
-    planned: &Probe,
-    evidence: &Evidence,
-    setting: Setting<'_>,
-) -> (Verdict, Option<Decider>) {
-    let probe = &as_sent(planned, evidence);
+pub fn verdict(observation: &Observation<'_>, setting: Setting<'_>) -> (Verdict, Option<Decider>) {
+    let Observation {
+        planned,
+        sent,
+        evidence,
+        way,
+    } = observation;
+    let probe: &Probe = sent;
     let unproven = |reason| (Verdict::Inconclusive(reason), None);
     let layers = &setting.loaded.layers;
     if layers.is_empty() || layers.iter().any(|layer| !layer.changed) {
@@ -271,20 +257,20 @@ pub fn verdict(
     if let Some(bytes) = unreadable(probe, &evidence.observed) {
         return unproven(Inconclusive::Unreadable(bytes));
     }
-    let (entered, runs) = way::runs(&evidence.trace, &probe.packet, Traced::Probe);
     let kernel = kernel_reason(evidence.kernel.as_ref(), probe, setting.lab);
     let dropped_by_kernel = |reason| (Verdict::Drop, Some(Decider::Kernel(reason)));
-    if !entered {
+    if !way.has_entered {
         return unproven(Inconclusive::NeverEntered);
     }
     let mut stopped = None;
-    for run in &runs {
-        match run.end(setting.ruleset) {
-            End::Drop(decider) => stopped = Some(decider),
+    for traversal in &way.traversals {
+        match traversal.end {
+            End::Drop(event) => stopped = Some((traversal, event)),
             End::HandedOver(to) => return unproven(Inconclusive::HandedOver(to)),
             End::Accept(_) | End::Open => {}
         }
     }
+    let stopped = stopped.map(|(traversal, event)| traversal.decider(event, setting.ruleset));
     match (arrival(probe, &evidence.observed, setting.lab), stopped) {
         (Some(_), Some(decider)) => (
             Verdict::Inconclusive(Inconclusive::Contradiction),
@@ -301,7 +287,7 @@ pub fn verdict(
                 IpAddr::V4(_) => &["inet", "ip", "legacy ip"],
                 IpAddr::V6(_) => &["inet", "ip6", "legacy ip6"],
             };
-            let decider = way::who_accepted(&runs, setting.ruleset, hook, families);
+            let decider = way.accepted_by(setting.ruleset, hook, families);
             (Verdict::Accept(arrival), decider)
         }
         (None, Some(decider)) => {
@@ -311,10 +297,7 @@ pub fn verdict(
                 // closed port answers only what was let in.
                 Ok(()) => match answer(probe, &evidence.observed) {
                     Some(error) => Verdict::Reject(error),
-                    None if may_reject(&decider)
-                        && is_answered(probe)
-                        && !answer_dropped(probe, evidence, setting) =>
-                    {
+                    None if may_reject(&decider) && is_answered(probe) && !answer_dropped(way) => {
                         Verdict::Inconclusive(Inconclusive::AnswerMissing)
                     }
                     None => Verdict::Drop,

@@ -3,10 +3,7 @@
 
 use std::net::IpAddr;
 
-use firedrill_harness::{
-    packet::{Relation, Seen, relate},
-    protocol::{Evidence, Probe},
-};
+use firedrill_harness::packet::{Relation, Seen, relate};
 use ipnet::IpNet;
 
 use super::Setting;
@@ -14,14 +11,13 @@ use super::verdict::Outcome;
 use crate::{
     ruleset::state::{Counter, SetListing, counters, sets},
     scenario::{Also, Log},
-    trace::way::{self, Traced},
+    trace::way::{Observation, Traversal},
 };
 
 /// What was seen beside the verdict.
 #[derive(Clone, Copy)]
 pub(super) struct Beside<'a> {
-    pub(super) probe: &'a Probe,
-    pub(super) evidence: &'a Evidence,
+    pub(super) observation: &'a Observation<'a>,
     pub(super) setting: Setting<'a>,
 }
 
@@ -40,7 +36,7 @@ impl<'a> Beside<'a> {
     /// Whether all of it is as expected.
     pub(super) fn check(self, also: &Also) -> Result<(), Miss> {
         if let Some(state) = also.state {
-            match way::state(&self.evidence.trace, &self.probe.packet) {
+            match self.observation.way.state {
                 Some(seen) if seen == state.word() => {}
                 Some(seen) => {
                     fail(format!("its state was {seen}, not {}", state.word()))?;
@@ -71,11 +67,12 @@ impl<'a> Beside<'a> {
 
     fn logged(self, log: &Log) -> Result<(), Miss> {
         let is_it = |bytes: &[u8]| {
-            Seen::parse(bytes)
-                .is_some_and(|seen| relate(&self.probe.packet, &seen) == Relation::Itself)
+            Seen::parse(bytes).is_some_and(|seen| {
+                relate(&self.observation.sent.packet, &seen) == Relation::Itself
+            })
         };
         if let Some(group) = log.group {
-            let told = self.evidence.logged.iter().any(|record| {
+            let told = self.observation.evidence.logged.iter().any(|record| {
                 record.group == group
                     && record.prefix.starts_with(&log.prefix)
                     && is_it(&record.packet.0)
@@ -86,9 +83,9 @@ impl<'a> Beside<'a> {
                 fail(format!("nothing told {log}"))
             };
         }
-        let (_, runs) = way::runs(&self.evidence.trace, &self.probe.packet, Traced::Probe);
         let mut untold = false;
-        for (chain, handle) in runs.iter().flat_map(way::Run::rules) {
+        let traversals = self.observation.way.traversals.iter();
+        for (chain, handle) in traversals.flat_map(Traversal::rules) {
             match self.setting.ruleset.rule(&chain, handle) {
                 Some(text) if logs(text, &log.prefix) => return Ok(()),
                 Some(_) => {}
@@ -102,7 +99,7 @@ impl<'a> Beside<'a> {
     }
 
     fn listings(self) -> Result<(&'a str, &'a str), Miss> {
-        match &self.evidence.listing {
+        match &self.observation.evidence.listing {
             Some(after) => Ok((self.setting.listing, after)),
             None => Err((
                 Outcome::Inconclusive,

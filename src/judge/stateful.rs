@@ -12,16 +12,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firedrill_harness::{
-    packet::{Packet, Seen},
-    protocol::{Trace, TraceKind},
-};
+use firedrill_harness::{packet::Seen, protocol::TraceKind};
 
 use crate::ruleset::chain::Chain;
 pub use crate::ruleset::ports::Ports;
 use crate::{
     ruleset::listing::Ruleset,
-    trace::way::{self, Run, Traced},
+    trace::way::{Traversal, Way},
 };
 
 /// Words of a rule (of nft(8), and of iptables-extensions(8)) that remember something.
@@ -146,30 +143,21 @@ impl Memory {
 
     /// Whether what became of a probe, or of an error that came back for it, may depend on what earlier
     /// cases have written. Notes what this one writes.
-    pub fn depends(
-        &self,
-        ruleset: &Ruleset,
-        trace: &Trace,
-        probe: &Packet,
-        written: &mut Written,
-    ) -> bool {
+    pub fn depends(&self, ruleset: &Ruleset, way: &Way<'_>, written: &mut Written) -> bool {
         if self.rules.is_empty() {
             return false;
         }
         let mut depends = false;
-        for which in [Traced::Probe, Traced::Error] {
-            let (_, runs) = way::runs(trace, probe, which);
-            for run in &runs {
-                for (rule, matched) in self.tried(run, ruleset, probe) {
-                    depends |= rule.reads.iter().any(|read| {
-                        let times = written.before.get(&read.cell).copied().unwrap_or(0);
-                        times > read.room && !(matched && read.proves)
-                    });
-                    if matched {
-                        written.now.extend(rule.writes.iter().cloned());
-                    }
-                    written.now.extend(rule.writes_unseen.iter().cloned());
+        for traversal in way.all() {
+            for (rule, matched) in self.tried(traversal, ruleset) {
+                depends |= rule.reads.iter().any(|read| {
+                    let times = written.before.get(&read.cell).copied().unwrap_or(0);
+                    times > read.room && !(matched && read.proves)
+                });
+                if matched {
+                    written.now.extend(rule.writes.iter().cloned());
                 }
+                written.now.extend(rule.writes_unseen.iter().cloned());
             }
         }
         depends
@@ -210,13 +198,11 @@ impl Memory {
     }
 
     /// The rules with a memory that a packet may have come to, and whether they matched.
-    fn tried(&self, run: &Run<'_>, ruleset: &Ruleset, probe: &Packet) -> Vec<(&Memories, bool)> {
-        let packet = run.events.first().and_then(|event| event.packet.as_ref());
-        let seen = packet.and_then(|bytes| Seen::parse_traced(&bytes.0, probe.protocol()));
-        let chains: BTreeSet<Chain> = run.events.iter().map(|event| way::chain(event)).collect();
+    fn tried(&self, traversal: &Traversal<'_>, ruleset: &Ruleset) -> Vec<(&Memories, bool)> {
         let mut found = Vec::new();
-        for chain in chains {
-            let of_chain = || run.events.iter().filter(|event| way::chain(event) == chain);
+        for name in traversal.chains() {
+            let chain = traversal.chain_named(name).into_owned();
+            let of_chain = || traversal.events.iter().filter(|event| event.chain == name);
             let matched: BTreeSet<u64> = of_chain().filter_map(|event| event.handle).collect();
             // The end of a chain has no rule: then all of them were tried.
             let whole =
@@ -232,7 +218,7 @@ impl Memory {
                     continue;
                 };
                 let text = ruleset.rule(&chain, *handle).unwrap_or_default();
-                if !seen.as_ref().is_some_and(|seen| passes_by(text, seen)) {
+                if !(traversal.headers).is_some_and(|headers| passes_by(text, &headers)) {
                     found.push((rule, matched.contains(handle)));
                 }
             }
@@ -506,7 +492,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use firedrill_harness::{
-        packet::{Tcp, Transport, Udp, craft},
+        packet::{Packet, Tcp, Transport, Udp, craft},
         protocol::Listing,
     };
     use rstest::rstest;

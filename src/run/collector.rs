@@ -35,8 +35,11 @@ use crate::{
     },
     ruleset::{chain::Chain, listing::Ruleset},
     scenario::{Action, Case, Over, Party, Scenario, Send, Sweep, ranges_text},
-    trace,
-    trace::walk::{Around, Walk},
+    trace::{
+        self,
+        walk::{Around, Walk},
+        way::Observation,
+    },
 };
 
 /// Collects the records of one agent.
@@ -409,19 +412,20 @@ impl<'a> Collector<'a> {
             ruleset: &sitting.ruleset,
             listing: &sitting.latest,
         };
-        let sent = judge::as_sent(planned, &evidence);
+        let observation = Observation::of(planned, &evidence);
+        let sent = &observation.sent;
         let send = match action {
             Action::Send(send) => send,
             Action::Sweep(sweep) => {
                 let number = sweep.over.number_of(&sent.packet);
-                let told = judge::verdict(planned, &evidence, setting);
+                let told = judge::verdict(&observation, setting);
                 if let Some(coverage) = &mut self.coverage {
                     let lab = &self.planned.plan.lab;
                     let whose = Whose {
                         case,
                         swept: Some((step, number)),
                     };
-                    coverage.packet(whose, &sent, lab, &evidence, (&told.0, told.1.as_ref()));
+                    coverage.packet(whose, &observation, lab, (&told.0, told.1.as_ref()));
                 }
                 let swept = self.swept.entry((case, step)).or_default();
                 swept.found.traced.insert(number, told);
@@ -433,11 +437,7 @@ impl<'a> Collector<'a> {
                     sitting.written.next_case();
                     sitting.case = None;
                     let (ruleset, written) = (&sitting.ruleset, &mut sitting.written);
-                    let trace = &evidence.trace;
-                    if sitting
-                        .memory
-                        .depends(ruleset, trace, &sent.packet, written)
-                    {
+                    if sitting.memory.depends(ruleset, &observation.way, written) {
                         swept.pace.alone(number);
                     }
                 }
@@ -445,7 +445,7 @@ impl<'a> Collector<'a> {
             }
             Action::Wait(_) | Action::Reload(_) => return Err(out_of_order()),
         };
-        let judged = judge::judge(self.scenario, send, planned, &evidence, setting);
+        let judged = judge::judge(self.scenario, send, &observation, setting);
         self.told[evidence.probe as usize] = true;
         sitting.steps.push((case, step));
         if sitting.case != Some(case) {
@@ -453,10 +453,7 @@ impl<'a> Collector<'a> {
             sitting.written.next_case();
         }
         let (ruleset, written) = (&sitting.ruleset, &mut sitting.written);
-        if sitting
-            .memory
-            .depends(ruleset, &evidence.trace, &sent.packet, written)
-        {
+        if sitting.memory.depends(ruleset, &observation.way, written) {
             self.spoilt.insert(case);
         }
         if let Some(coverage) = &mut self.coverage {
@@ -464,10 +461,10 @@ impl<'a> Collector<'a> {
             let judgement = &judged.judgement;
             let told = (&judgement.verdict, judgement.decider.as_ref());
             let whose = Whose { case, swept: None };
-            coverage.packet(whose, &sent, lab, &evidence, told);
+            coverage.packet(whose, &observation, lab, told);
         }
         let found = self.found.entry((case, step)).or_insert_with(|| Found {
-            packet: describe::probe(self.scenario, &sent),
+            packet: describe::probe(self.scenario, sent),
             // Nearly always there is one, and a scenario may have a hundred thousand cases.
             packets: Vec::with_capacity(1),
             walk: None,
@@ -485,7 +482,7 @@ impl<'a> Collector<'a> {
                 ruleset,
                 listing: &sitting.listing.listing,
             };
-            found.walk = Some(Box::new(Walk::of(&sent, &evidence, around)));
+            found.walk = Some(Box::new(Walk::of(&observation, around)));
         }
         found.packets.push(judged);
         found.duration_us += evidence.duration_us;

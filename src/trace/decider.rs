@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ruleset::{chain::Chain, origin::Origin};
+use crate::ruleset::{chain::Chain, listing::Ruleset, origin::Origin};
 
 /// Who decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,6 +68,30 @@ pub enum KernelReason {
     OtherHost,
     /// There is no route to the destination.
     NoRoute,
+}
+
+impl Rule {
+    /// The rule with this handle, with all that is known of it.
+    pub(super) fn of(chain: Chain, handle: u64, ruleset: &Ruleset) -> Self {
+        Self {
+            handle,
+            text: ruleset.rule(&chain, handle).map(str::to_owned),
+            origin: ruleset.origin(&chain, handle),
+            layer: ruleset.layer(&chain, handle).map(str::to_owned),
+            chain,
+        }
+    }
+}
+
+impl Policy {
+    /// The policy of a base chain, with all that is known of it.
+    pub(super) fn of(chain: Chain, ruleset: &Ruleset) -> Self {
+        Self {
+            origin: ruleset.policy_origin(&chain),
+            layer: ruleset.policy_layer(&chain).map(str::to_owned),
+            chain,
+        }
+    }
 }
 
 impl Decider {

@@ -9,16 +9,15 @@ use std::{cell::OnceCell, net::IpAddr};
 use firedrill_harness::{
     interface_at,
     packet::Seen,
-    protocol::{Evidence, LabSpec, Origin, Probe, Trace, TraceEvent, TraceKind, TraceVerdict},
+    protocol::{LabSpec, Origin, TraceEvent, TraceKind, TraceVerdict},
 };
 
 use super::decider::{Decider, Policy, Rule};
 pub use super::lookup::Lookup;
 use super::lookup::lookups;
-use super::way::{self, Run, Traced};
+use super::way::{Observation, Traversal};
 use crate::ruleset::{
     chain::{Base, Chain},
-    legacy::LEGACY,
     listing::Ruleset,
     lookup::{Shown, quoted_apart},
     state::{SetListing, sets},
@@ -137,23 +136,23 @@ pub struct Around<'a> {
 impl Walk {
     /// The way of a probe, as it was sent; empty where the trace may not be whole.
     #[must_use]
-    pub fn of(probe: &Probe, evidence: &Evidence, around: Around<'_>) -> Self {
-        if evidence.trace.lost || !evidence.observed.barrier {
+    pub fn of(observation: &Observation<'_>, around: Around<'_>) -> Self {
+        if !observation.is_whole() {
             return Self::default();
         }
         let known = OnceCell::new();
         let known = || &**known.get_or_init(|| sets(around.listing));
-        let walk = |which| {
-            let (_, mut runs) = way::runs(&evidence.trace, &probe.packet, which);
-            in_order(&mut runs, &evidence.trace, around.ruleset, probe.from);
-            let carried = probe.packet.protocol();
-            runs.iter()
-                .map(|run| passage(run, carried, around, &known))
-                .collect::<Vec<_>>()
+        let sent = &observation.sent;
+        let carried = sent.packet.protocol();
+        let passages = |traversals: &[Traversal<'_>]| {
+            let traversals = in_order(traversals, around.ruleset, sent.from).into_iter();
+            traversals
+                .map(|traversal| passage(traversal, carried, around, &known))
+                .collect()
         };
         Self {
-            passages: walk(Traced::Probe),
-            error: walk(Traced::Error),
+            passages: passages(&observation.way.traversals),
+            error: passages(&observation.way.of_error),
         }
     }
 
@@ -164,19 +163,17 @@ impl Walk {
     }
 }
 
-/// Runs begin in the order of the trace. The traces of nftables and of legacy iptables come apart, each in its
-/// own order; together they are in the order of their hooks and priorities.
-fn in_order(runs: &mut [Run<'_>], trace: &Trace, ruleset: &Ruleset, from: Origin) {
-    runs.sort_by_key(|run| {
-        let first = run.events.first();
-        first.and_then(|first| {
-            let mut events = trace.events.iter();
-            events.position(|event| std::ptr::eq(event, *first))
-        })
-    });
-    let is_legacy = |run: &Run<'_>| run.chain.family.starts_with(LEGACY);
-    if !runs.iter().any(is_legacy) || runs.iter().all(is_legacy) {
-        return;
+/// Traversals in the order in which they began. The traces of nftables and of legacy iptables come apart, each in
+/// its own order; together they are in the order of their hooks and priorities.
+fn in_order<'w, 't>(
+    traversals: &'w [Traversal<'t>],
+    ruleset: &Ruleset,
+    from: Origin,
+) -> Vec<&'w Traversal<'t>> {
+    let mut ordered: Vec<_> = traversals.iter().collect();
+    ordered.sort_by_key(|traversal| traversal.begin);
+    if !traversals.iter().any(Traversal::is_legacy) || traversals.iter().all(Traversal::is_legacy) {
+        return ordered;
     }
     // What the firewall sends to itself leaves before it comes in.
     let hooks = match from {
@@ -199,24 +196,25 @@ fn in_order(runs: &mut [Run<'_>], trace: &Trace, ruleset: &Ruleset, from: Origin
             "forward",
         ],
     };
-    runs.sort_by_key(|run| {
+    ordered.sort_by_key(|traversal| {
         let base = ruleset
-            .chain(&run.chain)
+            .chain(&traversal.chain)
             .and_then(|info| info.base.as_ref());
         let hook = base.and_then(|base| hooks.iter().position(|hook| *hook == base.hook));
-        (hook, ruleset.place(&run.chain))
+        (hook, ruleset.place(&traversal.chain))
     });
+    ordered
 }
 
 fn passage<'s>(
-    run: &Run<'_>,
+    traversal: &Traversal<'_>,
     carried: u8,
     around: Around<'_>,
     sets: &impl Fn() -> &'s [SetListing],
 ) -> Passage {
     let ruleset = around.ruleset;
-    let first = run.events.first();
-    let headers = first.and_then(|event| Headers::traced(event, carried));
+    let first = traversal.events.first();
+    let headers = traversal.headers.map(|headers| Headers::of(&headers));
     let name = |index: Option<u32>| {
         let interface = around.lab.interfaces.get(interface_at(index?)?)?;
         Some(interface.name.as_str())
@@ -232,49 +230,41 @@ fn passage<'s>(
         state: None,
     });
     Passage {
-        base: ruleset.chain(&run.chain).and_then(|info| info.base.clone()),
-        layer: ruleset.policy_layer(&run.chain).map(str::to_owned),
+        base: ruleset
+            .chain(&traversal.chain)
+            .and_then(|info| info.base.clone()),
+        layer: ruleset.policy_layer(&traversal.chain).map(str::to_owned),
         headers,
-        stops: stops(run, shown, around.ruleset, sets),
-        chain: run.chain.clone(),
+        stops: stops(traversal, shown, around.ruleset, sets),
+        chain: traversal.chain.clone(),
     }
 }
 
 fn stops<'s>(
-    run: &Run<'_>,
+    traversal: &Traversal<'_>,
     mut shown: Option<Shown<'_>>,
     ruleset: &Ruleset,
     sets: &impl Fn() -> &'s [SetListing],
 ) -> Vec<Stop> {
     // The chains from the base chain to where the packet is.
-    let mut inside: Vec<String> = vec![run.chain.name.clone()];
-    let mut mark = run.events.first().map_or(0, |event| event.mark);
+    let mut inside: Vec<&str> = vec![&traversal.chain.name];
+    let mut mark = traversal.events.first().map_or(0, |event| event.mark);
     let mut stops = Vec::new();
-    for (number, event) in run.events.iter().enumerate() {
+    for (number, event) in traversal.events.iter().enumerate() {
         match inside.iter().rposition(|name| *name == event.chain) {
             Some(depth) => inside.truncate(depth + 1),
             // A jump that the trace does not show.
-            None => inside.push(event.chain.clone()),
+            None => inside.push(&event.chain),
         }
         let depth = inside.len() - 1;
-        let did = Did::of(event);
-        if let Did::Jump(chain) | Did::Goto(chain) = &did {
-            inside.push(chain.clone());
+        if let TraceVerdict::Jump(chain) | TraceVerdict::Goto(chain) = &event.verdict {
+            inside.push(chain);
         }
-        let chain = way::chain(event);
+        let did = Did::of(event);
+        let chain = traversal.chain_named(&event.chain).into_owned();
         let met = match (event.kind, event.handle) {
-            (TraceKind::Rule, Some(handle)) => Met::Rule(Rule {
-                handle,
-                text: ruleset.rule(&chain, handle).map(str::to_owned),
-                origin: ruleset.origin(&chain, handle),
-                layer: ruleset.layer(&chain, handle).map(str::to_owned),
-                chain,
-            }),
-            (TraceKind::Policy, _) => Met::Policy(Policy {
-                origin: ruleset.policy_origin(&chain),
-                layer: ruleset.policy_layer(&chain).map(str::to_owned),
-                chain,
-            }),
+            (TraceKind::Rule, Some(handle)) => Met::Rule(Rule::of(chain, handle, ruleset)),
+            (TraceKind::Policy, _) => Met::Policy(Policy::of(chain, ruleset)),
             // The policy of the base chain stands at its end.
             (TraceKind::Rule | TraceKind::Return | TraceKind::Other, _) if depth == 0 => continue,
             (TraceKind::Rule | TraceKind::Return | TraceKind::Other, _) => Met::End(chain),
@@ -388,15 +378,14 @@ impl Met {
 }
 
 impl Headers {
-    fn traced(event: &TraceEvent, carried: u8) -> Option<Self> {
-        let seen = Seen::parse_traced(&event.packet.as_ref()?.0, carried)?;
-        Some(Self {
+    fn of(seen: &Seen<'_>) -> Self {
+        Self {
             source: seen.source,
             destination: seen.destination,
             ports: seen.ports(),
             ttl: seen.ttl,
             dscp: seen.traffic_class >> 2,
-        })
+        }
     }
 
     /// What is otherwise than before, in words: `destination 192.0.2.1:8080 -> 10.0.0.5:80`.
