@@ -414,7 +414,8 @@ impl HeadersMatch {
         Some(Self {
             headers,
             inverted,
-            is_soft: info.flag()?,
+            // iptables writes 255.
+            is_soft: info.u8()? != 0,
         })
     }
 }

@@ -46,7 +46,8 @@ pub struct HashlimitKeys {
 pub struct HashlimitMatch {
     /// The name of the table, which all rules of the family that name it share.
     pub name: String,
-    /// The time of one packet in units of `1 / scale` seconds, or of 16 bytes if `counts_bytes`.
+    /// The time of one packet in units of `1 / scale` seconds; if `counts_bytes`, that of 16 bytes in units of 2⁻³²
+    /// seconds.
     pub period: u64,
     /// See `period`: 10,000 in revision 1, 1,000,000 since.
     pub scale: u32,
