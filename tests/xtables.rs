@@ -15,6 +15,7 @@ use std::{
     env, fs,
     io::Write,
     os::fd::AsRawFd,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -26,7 +27,7 @@ use firedrill::ruleset::{
         xtables::XtMatch,
     },
 };
-use firedrill_harness::legacy_tables;
+use firedrill_harness::{legacy_tables, protocol::LegacyTable};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
@@ -390,6 +391,96 @@ fn targets_of_legacy_rules_decode_to_the_words_of_iptables_save() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// Set to write the recordings again, from the kernel at hand: `UPDATE_RECORDED=1 cargo test --test xtables recorded`.
+const UPDATE: &str = "UPDATE_RECORDED";
+
+/// Loads all rules of a family that fit in one chain, and writes the table's bytes beside the words of iptables.
+fn record(family: Family, name: &str, text: &'static str) {
+    let is_v4 = family == Family::LegacyIp;
+    let [restore, save] = match is_v4 {
+        true => ["iptables-legacy-restore", "iptables-legacy-save"],
+        false => ["ip6tables-legacy-restore", "ip6tables-legacy-save"],
+    };
+    let mut input = "*filter\n".to_owned();
+    for rule in rules(text).filter(|rule| place(rule) == ("filter", "INPUT")) {
+        if load_legacy(family, rule).is_some() {
+            input += &format!("-A INPUT {rule}\n");
+        }
+    }
+    run(&[restore], &format!("{input}COMMIT\n")).expect("the rules load");
+    let saved = run(&[save, "-t", "filter"], "").expect("a listing");
+    let saved: String = saved
+        .lines()
+        .filter_map(|line| line.strip_prefix("-A INPUT "))
+        .map(|line| line.replace("-m state --state", "-m conntrack --ctstate") + "\n")
+        .collect();
+    let tables = legacy_tables().expect("the kernel hands out its tables");
+    let is_filter = |table: &&LegacyTable| {
+        (table.family == 2) == is_v4 && table.info.0.starts_with(b"filter\0")
+    };
+    let table = tables.iter().find(is_filter).expect("the table");
+    for (kind, bytes) in [
+        ("info", table.info.0.as_slice()),
+        ("entries", table.entries.0.as_slice()),
+        ("saved", saved.as_bytes()),
+    ] {
+        fs::write(recording(name, kind), bytes).expect("the recording is written");
+    }
+}
+
+fn recording(name: &str, kind: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/xtables/recorded");
+    folder.join(format!("{name}.{kind}"))
+}
+
+#[test]
+#[cfg(all(target_endian = "little", target_pointer_width = "64"))]
+fn recorded_tables_decode_to_the_words_recorded_with_them() {
+    let families = [
+        (Family::LegacyIp, "v4", include_str!("xtables/v4.rules")),
+        (Family::LegacyIp6, "v6", include_str!("xtables/v6.rules")),
+    ];
+    if env::var_os(UPDATE).is_some() {
+        if runs_in_namespace("recorded_tables_decode_to_the_words_recorded_with_them") {
+            return;
+        }
+        run(&["ipset", "create", "nets", "hash:net"], "").expect("a set");
+        run(
+            &["ipset", "create", "ports", "hash:ip,port", "counters"],
+            "",
+        )
+        .expect("a set");
+        for (family, name, text) in families {
+            record(family, name, text);
+        }
+    }
+    for (family, name, _) in families {
+        let read = |kind| fs::read(recording(name, kind)).expect("a recording");
+        let (info, entries, saved) = (read("info"), read("entries"), read("saved"));
+        let table = LegacyTableBytes {
+            family,
+            info: &info,
+            entries: &entries,
+        };
+        let program = legacy::decode(&[table]).expect("the table decodes");
+        let chain = &program.tables[0].chains[0];
+        assert_eq!(
+            (chain.name.as_str(), program.tables[0].name.as_str()),
+            ("INPUT", "filter")
+        );
+        let decoded = chain
+            .rules
+            .iter()
+            .map(|rule| decoded_words(family, &rule.expressions));
+        let saved = String::from_utf8(saved).expect("words");
+        assert!(saved.lines().count() >= 20, "{name} has few rules");
+        assert_eq!(
+            decoded.collect::<Vec<_>>(),
+            saved.lines().collect::<Vec<_>>()
+        );
+    }
 }
 
 const CHAINS: &str = "*filter\n:INPUT DROP [0:0]\n:sub - [0:0]\n:other - [0:0]\n-A INPUT -j sub\n-A INPUT -g other\n\

@@ -236,6 +236,18 @@ impl EcnMatch {
             cwr: flag(0x20),
         })
     }
+
+    /// Matches the byte that holds the type of service, and byte 13 of the TCP header; `None` without one, and then no
+    /// test of its flags succeeds (`ecn_mt4`, net/netfilter/xt_ecn.c).
+    pub fn matches(self, tos: u8, tcp_flags: Option<u8>) -> bool {
+        let is_flag = |wanted: Option<bool>, bit: u8| match (wanted, tcp_flags) {
+            (None, _) => true,
+            (Some(wanted), Some(flags)) => (flags & bit != 0) == wanted,
+            (Some(_), None) => false,
+        };
+        let is_ip = self.ip.is_none_or(|ip| ip.holds(|ip| tos & 3 == *ip));
+        is_ip && is_flag(self.ece, 0x40) && is_flag(self.cwr, 0x80)
+    }
 }
 
 /// `ah` of IPv6 (`struct ip6t_ah`).
@@ -262,13 +274,12 @@ impl Ah6Match {
     }
 }
 
-/// `frag` (`struct ip6t_frag`): the fragment header of IPv6.
+/// `frag` (`struct ip6t_frag`): the fragment header of IPv6. The kernel does not test its length (`frag_mt6`,
+/// net/ipv6/netfilter/ip6t_frag.c).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FragmentMatch {
     /// The identification.
     pub id: Invertible<RangeInclusive<u32>>,
-    /// The length of the header in bytes; `None` if it is not tested.
-    pub length: Option<Invertible<u32>>,
     /// Whether the reserved bits must be zero.
     pub reserved_is_zero: bool,
     /// Whether it must be the first fragment.
@@ -279,7 +290,8 @@ pub struct FragmentMatch {
 
 impl FragmentMatch {
     pub(super) fn read(info: &mut Info) -> Option<Self> {
-        let (range, length) = (info.u32()?..=info.u32()?, info.u32()?);
+        let range = info.u32()?..=info.u32()?;
+        info.u32()?;
         let [flags, inverted] = info.array()?;
         info.align(4)?;
         if inverted & !3 != 0 || flags & !0x3f != 0 {
@@ -287,7 +299,6 @@ impl FragmentMatch {
         }
         Some(Self {
             id: Invertible::new(range, inverted & 1 != 0),
-            length: (flags & 2 != 0).then(|| Invertible::new(length, inverted & 2 != 0)),
             reserved_is_zero: flags & 4 != 0,
             is_first: flags & 8 != 0,
             has_more: match flags & 0x30 {

@@ -166,3 +166,78 @@ fn a_structure_of_another_length_is_opaque() {
         }
     }
 }
+
+/// A TCP header with these flags and options.
+fn segment(flags: u8, options: &[u8]) -> Vec<u8> {
+    let mut segment = vec![0; 20];
+    segment[..4].copy_from_slice(&[0x04, 0, 0, 80]);
+    segment[12] = (5 + options.len() as u8 / 4) << 4;
+    segment[13] = flags;
+    segment.extend(options);
+    segment
+}
+
+#[test]
+fn tcp_options_are_found_as_the_kernel_walks_them() {
+    let match_of = |option, inverted| TcpMatch {
+        source: Invertible::new(0..=0xffff, false),
+        destination: Invertible::new(80..=80, false),
+        flags: Invertible::new(
+            TcpFlagTest {
+                mask: 0x17,
+                set: 0x02,
+            },
+            false,
+        ),
+        option: Some(Invertible::new(option, inverted)),
+    };
+    // MSS, padding, an option of length zero, padding.
+    let syn = segment(0x02, &[2, 4, 5, 0xb4, 1, 99, 0, 1]);
+    for (option, is_there) in [(2, true), (1, true), (99, true), (0, true), (8, false)] {
+        let result = match_of(option, false).matches(&syn);
+        assert_eq!(result, MatchResult::from(is_there), "option {option}");
+        let result = match_of(option, true).matches(&syn);
+        assert_eq!(result, MatchResult::from(!is_there), "no option {option}");
+    }
+    assert_eq!(match_of(2, false).matches(&syn[..19]), MatchResult::Dropped);
+    assert_eq!(match_of(2, false).matches(&syn[..24]), MatchResult::Dropped);
+    assert_eq!(
+        match_of(2, false).matches(&segment(0x12, &[])),
+        MatchResult::NotMatched
+    );
+    let size = TcpMssMatch(Invertible::new(1000..=1460, false));
+    assert_eq!(size.matches(&syn), MatchResult::Matched);
+    assert_eq!(size.matches(&segment(0x02, &[])), MatchResult::NotMatched);
+}
+
+#[test]
+fn an_icmp_match_on_any_type_inverted_matches_nothing() {
+    let any = extension("icmp", 0, &[0xff, 0, 0xff, 1, 0, 0, 0, 0]).as_match(Family::Ip);
+    let XtMatch::Icmp(any) = any else {
+        panic!("{any:?}");
+    };
+    assert!(!any.matches(8, 0));
+    // In IPv6, 255 is a type like others.
+    let v6 = extension("icmp6", 0, &[0xff, 0, 0xff, 1, 0, 0, 0, 0]).as_match(Family::Ip6);
+    let XtMatch::Icmp6(v6) = v6 else {
+        panic!("{v6:?}");
+    };
+    assert!(v6.matches(128, 0) && !v6.matches(255, 3));
+}
+
+#[test]
+fn interfaces_are_compared_under_the_mask_of_their_names() {
+    let pattern = |name: &[u8], compared: usize| {
+        let (mut bytes, mut mask) = ([0; 16], [0; 16]);
+        bytes[..name.len()].copy_from_slice(name);
+        mask[..compared].fill(0xff);
+        InterfacePattern::from_masked(bytes, mask).expect("a pattern")
+    };
+    let exact = pattern(b"eth1", 5);
+    assert!(exact.matches(Some("eth1")) && !exact.matches(Some("eth10")));
+    let prefix = pattern(b"eth+", 3);
+    assert!(
+        prefix.matches(Some("eth10")) && !prefix.matches(Some("wlan0")) && !prefix.matches(None)
+    );
+    assert!(pattern(b"", 0).matches(None));
+}

@@ -374,7 +374,8 @@ impl MultiportMatch {
         })
     }
 
-    /// Matches the ports of a packet (`ports_match_v1`, net/netfilter/xt_multiport.c).
+    /// Matches the ports of a packet (`ports_match_v1`, net/netfilter/xt_multiport.c). Later fragments do not match, and
+    /// a packet that is too short for ports is dropped.
     pub fn matches(&self, source: u16, destination: u16) -> bool {
         let is_given = self.ports.iter().any(|ports| match self.end {
             MultiportEnd::Source => ports.contains(&source),
