@@ -725,6 +725,7 @@ fn a_json_report_that_is_read_and_written_again_is_the_same() {
             ]
         };
         let first = written(&events);
+        assert_snapshot!(format!("the bytes of the JSON report of {what}"), first[0]);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("report.json");
         std::fs::write(&file, &first[0]).unwrap();
