@@ -397,12 +397,14 @@ fn arrival(probe: &Probe, observed: &Observed, lab: &LabSpec) -> Option<Arrival>
             ),
             Place::Input => None,
         };
+        let sport = first.ports().map(|(sport, _)| sport);
+        let sport_sent = probe.packet.ports().map(|(sport, _)| sport);
         Some(Arrival {
             interface,
             source: first.source,
             destination: first.destination,
-            sport: first.ports().map(|(sport, _)| sport),
-            sport_sent: probe.packet.ports().map(|(sport, _)| sport),
+            sport,
+            sport_sent: sport_sent.filter(|_| sport != sport_sent),
             dport: first.ports().map(|(_, dport)| dport),
             ttl: first.ttl,
             dscp: first.traffic_class >> 2,

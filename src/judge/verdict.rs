@@ -23,7 +23,7 @@ pub enum Verdict {
 }
 
 /// Where and how an accepted probe came out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     /// The interface it left by (its name), or `None` for behind the input hook.
     pub interface: Option<String>,
@@ -32,16 +32,20 @@ pub struct Arrival {
     /// See `source`.
     pub destination: std::net::IpAddr,
     /// Its source port, if its protocol has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sport: Option<u16>,
-    /// The source port that it was sent with.
+    /// The source port that it was sent with, where it arrived with another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sport_sent: Option<u16>,
     /// Its destination port, if its protocol has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dport: Option<u16>,
     /// Time to live or hop limit.
     pub ttl: u8,
     /// Differentiated services code point (RFC 2474).
     pub dscp: u8,
     /// The maximum segment size that it announces (RFC 9293 section 3.7.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mss: Option<u16>,
 }
 

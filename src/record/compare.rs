@@ -44,7 +44,7 @@ pub fn between(records: &[ScenarioRecord]) -> Option<Comparison> {
             Compared::Different(step) => comparison.different.push(Difference {
                 case: name.to_owned(),
                 step: case.step_words(step),
-                sides: sides(&all, step),
+                sides: sides(&comparison.candidates, &all, step),
             }),
         }
     }
@@ -189,7 +189,7 @@ fn left(arrival: &Arrival) -> Left<'_> {
         interface: arrival.interface.as_deref(),
         source: arrival.source,
         destination: arrival.destination,
-        sport_kept: arrival.sport == arrival.sport_sent,
+        sport_kept: arrival.sport_sent.is_none(),
         dport: arrival.dport,
         ttl: arrival.ttl,
         dscp: arrival.dscp,
@@ -223,7 +223,7 @@ impl Left<'_> {
 }
 
 /// What each candidate did in the step that differs.
-fn sides(cases: &[&CaseRecord], step: usize) -> Vec<Side> {
+fn sides(candidates: &[String], cases: &[&CaseRecord], step: usize) -> Vec<Side> {
     let records: Vec<&StepRecord> = cases
         .iter()
         .filter_map(|case| case.steps.get(step))
@@ -253,15 +253,19 @@ fn sides(cases: &[&CaseRecord], step: usize) -> Vec<Side> {
     // Of what is counted, the verdict alone may say nothing.
     let told: Vec<String> = records.iter().map(|record| words(record)).collect();
     let alike = told.windows(2).all(|pair| pair[0] == pair[1]);
-    let sides = records.iter().zip(told);
+    let sides = candidates.iter().zip(records).zip(told);
     sides
-        .map(|(record, told)| Side {
+        .map(|((candidate, record), told)| Side {
+            candidate: candidate.clone(),
             told: match (&record.judgement.reason, alike) {
                 (Some(reason), true) => format!("{told}: {reason}"),
                 (None, true) => format!("{told}: as expected"),
                 (_, false) => told,
             },
-            step: (*record).clone(),
+            step: StepRecord {
+                walk: None,
+                ..(*record).clone()
+            },
         })
         .collect()
 }
@@ -295,7 +299,7 @@ mod tests {
             source: "192.0.2.10".parse().unwrap(),
             destination: "198.51.100.7".parse().unwrap(),
             sport: Some(32_768),
-            sport_sent: Some(32_768),
+            sport_sent: None,
             dport: Some(443),
             ttl: 63,
             dscp: 0,
@@ -388,12 +392,12 @@ mod tests {
     #[case::dropped(Verdict::Drop, Verdict::Drop)]
     #[case::passed(from("192.0.2.10"), from("192.0.2.10"))]
     #[case::another_free_port(
-        Verdict::Accept(Arrival { sport: Some(1024), ..arrived() }),
-        Verdict::Accept(Arrival { sport: Some(1025), ..arrived() })
+        Verdict::Accept(Arrival { sport: Some(1024), sport_sent: Some(32_768), ..arrived() }),
+        Verdict::Accept(Arrival { sport: Some(1025), sport_sent: Some(32_768), ..arrived() })
     )]
     #[case::sent_from_another_port(
         from("192.0.2.10"),
-        Verdict::Accept(Arrival { sport: Some(5), sport_sent: Some(5), ..arrived() })
+        Verdict::Accept(Arrival { sport: Some(5), ..arrived() })
     )]
     fn what_is_alike_is_counted(#[case] one: Verdict, #[case] other: Verdict) {
         let comparison = between(&passed(&[one, other])).unwrap();
@@ -417,7 +421,7 @@ mod tests {
     )]
     #[case::a_port_translated(
         from("192.0.2.10"),
-        Verdict::Accept(Arrival { sport: Some(1024), ..arrived() }),
+        Verdict::Accept(Arrival { sport: Some(1024), sport_sent: Some(32_768), ..arrived() }),
         ["accept (source port kept)", "accept (source port translated)"]
     )]
     fn what_is_not_alike_is_told_with_what_differs(

@@ -1,9 +1,11 @@
 //! What several candidates did with the same packets.
 
+use serde::{Deserialize, Serialize};
+
 use super::StepRecord;
 
 /// What several candidates did with the same packets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The scenario, without a candidate.
     pub scenario: String,
@@ -18,21 +20,25 @@ pub struct Comparison {
 }
 
 /// A case that candidates treat differently.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The case, without the scenario.
     pub case: String,
     /// Which of its steps is the first that differs, if it has several: `2 of 3: reply syn-ack`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// As many as there are candidates.
     pub sides: Vec<Side>,
 }
 
 /// What one candidate did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
+    /// The candidate's name.
+    pub candidate: String,
     /// The verdict in words, with what differs of a packet that came out: `accept (source 192.0.2.10)`.
     pub told: String,
-    /// The step that differs.
+    /// The step that differs, without the way of its packet, which is told with its scenario.
+    #[serde(flatten)]
     pub step: StepRecord,
 }

@@ -13,6 +13,16 @@ pub enum ScenarioError {
 }
 
 impl ScenarioError {
+    /// The reverse of [`ScenarioError::word`]; `None` for any other word.
+    pub(crate) fn of_kind(word: &str, message: String) -> Option<Self> {
+        match word {
+            "input" => Some(Self::Input(message)),
+            "lab" => Some(Self::Lab(message)),
+            "skipped" => Some(Self::Skipped(message)),
+            _ => None,
+        }
+    }
+
     /// Which it is, in JSON reports.
     #[must_use]
     pub fn word(&self) -> &'static str {

@@ -8,9 +8,12 @@ pub mod elements;
 pub mod event;
 pub mod exit;
 pub mod failure;
+pub mod json;
 pub mod shard;
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use self::{coverage::Measured, failure::ScenarioError};
 use crate::{
@@ -86,13 +89,15 @@ impl From<&Entry> for ScenarioHead {
 }
 
 /// A candidate.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandidateRecord {
     /// What it is called, if it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The main file as the user named it.
     pub path: PathBuf,
     /// SHA-256 over all its files, in hexadecimal; empty if they could not be read.
+    #[serde(rename = "sha256")]
     pub hash: String,
 }
 

@@ -1,6 +1,7 @@
 //! What happens to a packet, for people and for programs.
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     path::Path,
 };
@@ -8,19 +9,18 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::{
-    json::{JsonArrival, JsonRule, VERSION, arrived as arrival, decided, verdict_text},
-    plural,
-    terminal::clean,
-    walk::{JsonWalk, lines},
-};
+use super::{plural, terminal::clean, walk::lines};
 use crate::{
     analysis::explain::{Accepted, Explained, Explanation, MADE_UP, Nearest},
     judge::verdict::{Arrival, Verdict},
-    record::{StepRecord, failure::ScenarioError},
+    record::{
+        CandidateRecord, StepRecord,
+        failure::ScenarioError,
+        json::{DeciderJson, VERSION, WalkJson, arrival, verdict_text},
+    },
     ruleset::origin::{Generated, Origin},
     scenario::Scenario,
-    trace::decider::{Decider, KernelReason},
+    trace::decider::Decider,
 };
 
 const STRONG: Style = Style::new().bold();
@@ -240,7 +240,7 @@ struct JsonExplanation<'a> {
     version: u32,
     tool: JsonTool,
     scenario: &'a Path,
-    candidate: JsonCandidate<'a>,
+    candidate: &'a CandidateRecord,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     packets: Vec<JsonPacket<'a>>,
@@ -253,12 +253,6 @@ struct JsonExplanation<'a> {
 struct JsonTool {
     name: &'static str,
     version: &'static str,
-}
-
-#[derive(Serialize)]
-struct JsonCandidate<'a> {
-    path: &'a Path,
-    sha256: &'a str,
 }
 
 #[derive(Serialize)]
@@ -276,14 +270,13 @@ struct JsonStep<'a> {
     step: &'a str,
     verdict: String,
     reason: String,
-    rule: Option<JsonRule<'a>>,
+    #[serde(flatten)]
+    decider: DeciderJson<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    kernel: Option<KernelReason>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arrival: Option<JsonArrival<'a>>,
+    arrival: Option<Cow<'a, Arrival>>,
     packet: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    walk: Option<JsonWalk<'a>>,
+    walk: Option<WalkJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -319,10 +312,7 @@ pub fn json(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
             version: env!("CARGO_PKG_VERSION"),
         },
         scenario: &explanation.scenario.file,
-        candidate: JsonCandidate {
-            path: &explanation.candidate.path,
-            sha256: &explanation.candidate.hash,
-        },
+        candidate: &explanation.candidate,
         error: explanation.error.as_ref().map(ScenarioError::message),
         packets: explanation.packets.iter().map(json_packet).collect(),
         exit_code: explanation.exit().code(),
@@ -363,15 +353,13 @@ fn json_packet(packet: &Explained) -> JsonPacket<'_> {
 
 fn json_step(step: &StepRecord) -> JsonStep<'_> {
     let judgement = &step.judgement;
-    let (rule, kernel) = decided(judgement.decider.as_ref());
     JsonStep {
         step: &step.text,
         verdict: verdict_text(&judgement.verdict),
         reason: because(&judgement.verdict, judgement.decider.as_ref()),
-        rule,
-        kernel,
+        decider: DeciderJson::of(judgement.decider.as_ref()),
         arrival: arrival(&judgement.verdict),
         packet: &step.packet,
-        walk: step.walk.as_deref().map(JsonWalk::of),
+        walk: step.walk.as_deref().map(WalkJson::of),
     }
 }

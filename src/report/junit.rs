@@ -47,7 +47,7 @@ impl JUnit {
         let told: HashMap<&str, String> = comparison
             .different
             .iter()
-            .map(|different| (&*different.case, side_by_side(comparison, different)))
+            .map(|different| (&*different.case, side_by_side(different)))
             .collect();
         for suite in suites {
             suite.add_property(("candidates.different", count.as_str()));
@@ -62,15 +62,15 @@ impl JUnit {
     }
 }
 
-fn side_by_side(comparison: &Comparison, different: &Difference) -> String {
+fn side_by_side(different: &Difference) -> String {
     let mut text = "the candidates differ\n".to_owned();
     if let Some(step) = &different.step {
         text += &format!("step: {step}\n");
     }
-    for (candidate, side) in comparison.candidates.iter().zip(&different.sides) {
+    for side in &different.sides {
         let by = side.step.judgement.decider.as_ref();
         let by = by.map_or_else(String::new, |by| format!(", by {by}"));
-        text += &format!("{candidate}: {}{by}\n", side.told);
+        text += &format!("{}: {}{by}\n", side.candidate, side.told);
     }
     text
 }

@@ -348,10 +348,10 @@ impl<W: Write> Terminal<W> {
         };
         let names = width(&mut comparison.candidates.iter()).max(8);
         let verdicts = width(&mut different.sides.iter().map(|side| &side.told));
-        for (candidate, side) in comparison.candidates.iter().zip(&different.sides) {
+        for side in &different.sides {
             let decider = side.step.judgement.decider.as_ref();
             let by = decider.map_or_else(String::new, |by| format!("  {by}"));
-            let line = format!("{candidate:<names$}  {:<verdicts$}{by}", side.told);
+            let line = format!("{:<names$}  {:<verdicts$}{by}", side.candidate, side.told);
             writeln!(self.out, "  {}", clean(line.trim_end()))?;
         }
         Ok(())

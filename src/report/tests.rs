@@ -89,7 +89,7 @@ fn judgements() -> Vec<Judgement> {
         source: "198.51.100.7".parse().unwrap(),
         destination: "192.0.2.10".parse().unwrap(),
         sport: Some(32_768),
-        sport_sent: Some(32_768),
+        sport_sent: None,
         dport: Some(80),
         ttl: 63,
         dscp: 0,

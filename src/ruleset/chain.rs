@@ -194,7 +194,7 @@ pub struct Base {
 }
 
 /// A chain of the loaded ruleset.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Chain {
     /// Family of the table: `ip`, `ip6`, `inet`, `arp`, `bridge`, `netdev`.
     pub family: String,

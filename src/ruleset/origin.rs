@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{chain::Chain, legacy::LEGACY};
 
@@ -235,8 +235,7 @@ fn shown(line: &str, at: usize) -> String {
 }
 
 /// Where in the user's files a rule or a policy was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// There, without doubt.
     Known(SourceLine),
@@ -245,7 +244,7 @@ pub enum Origin {
 }
 
 /// A line of a file of the candidate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceLine {
     /// The file as the user named it.
     pub file: PathBuf,
@@ -254,23 +253,58 @@ pub struct SourceLine {
     /// Column in characters, from 1.
     pub column: usize,
     /// The line itself, without the blanks around it; only a part of a very long one.
+    #[serde(rename = "source")]
     pub text: String,
     /// Whether the line only implies what was asked for: a base chain without a policy accepts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub implied: bool,
     /// The files and lines by whose `include` the file was read, the innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "file_and_line")]
     pub included_from: Vec<(PathBuf, usize)>,
     /// What a program made of the line before it was loaded, if one did and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub through: Option<Generated>,
 }
 
+/// Places as texts: `FILE:LINE`.
+mod file_and_line {
+    use std::path::PathBuf;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(
+        places: &[(PathBuf, usize)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(
+            places
+                .iter()
+                .map(|(file, line)| format!("{}:{line}", file.display())),
+        )
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(PathBuf, usize)>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let place = |text: &String| {
+            let (file, line) = text.rsplit_once(':')?;
+            Some((PathBuf::from(file), line.parse().ok()?))
+        };
+        let places: Option<_> = texts.iter().map(place).collect();
+        places.ok_or_else(|| D::Error::custom("a place is not `FILE:LINE`"))
+    }
+}
+
 /// A line that a program wrote on behalf of the user's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generated {
     /// The file that it wrote, or what it is.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
     /// The line itself.
+    #[serde(rename = "source")]
     pub text: String,
 }
 

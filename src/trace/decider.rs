@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ruleset::{chain::Chain, listing::Ruleset, origin::Origin};
 
 /// Who decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decider {
     /// A rule.
     Rule(Rule),
@@ -21,7 +20,7 @@ pub enum Decider {
 }
 
 /// A rule of the loaded ruleset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Where it stands.
     pub chain: Chain,
@@ -36,7 +35,7 @@ pub struct Rule {
 }
 
 /// The policy of a base chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The chain.
     pub chain: Chain,

@@ -1,12 +1,14 @@
 //! In which sets and maps a rule that matched looked something up, and which element decided.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ruleset::{
     lookup::{self, Shown, Table, Value},
     state::SetListing,
 };
 
 /// A look-up of a rule that matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lookup {
     /// What was looked up: `ip saddr . tcp dport`.
     pub key: String,

@@ -334,6 +334,17 @@ fn beside(text: &str) -> Vec<Beside> {
 }
 
 impl Did {
+    /// All that lead to no other chain.
+    pub(crate) const WITHOUT_CHAIN: [Self; 7] = [
+        Self::Continue,
+        Self::Accept,
+        Self::Drop,
+        Self::Return,
+        Self::Queue,
+        Self::Stolen,
+        Self::Unknown,
+    ];
+
     fn of(event: &TraceEvent) -> Self {
         match &event.verdict {
             TraceVerdict::Drop => Self::Drop,

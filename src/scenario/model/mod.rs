@@ -8,6 +8,8 @@ mod sweep;
 
 use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use self::expectation::net_text;
 pub use self::{
     expectation::{
@@ -86,11 +88,12 @@ pub struct Case {
 }
 
 /// Every sender to every receiver with every service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matrix {
     /// `name:`.
     pub name: Option<String>,
     /// Where it stands.
+    #[serde(flatten)]
     pub at: Location,
     /// The senders, as written.
     pub from: Vec<String>,
@@ -204,7 +207,7 @@ impl Case {
 }
 
 /// A place in a file; line and column count from 1, columns in characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
     /// The file as the user named it (of the include, where the test came from one).
     pub file: PathBuf,
