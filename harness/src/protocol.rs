@@ -557,6 +557,13 @@ impl Listing {
 pub struct Listing {
     /// Standard output of [`CandidateSpec::list`].
     pub listing: String,
+    /// The tables of legacy iptables as the kernel has them; `None` if they could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy_tables: Option<Vec<LegacyTable>>,
+    /// The sets of ipset as the kernel lists them (`IPSET_CMD_LIST`), for each message its attributes; `None` if they
+    /// could not be listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipsets: Option<Vec<Bytes>>,
     /// Of `iptables-legacy-save`; empty where the kernel holds no such rules.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub iptables: String,

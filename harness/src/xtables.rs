@@ -19,6 +19,8 @@ use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 use crate::{
     command,
     error::Doing,
+    ipset::ipset_messages,
+    legacy::legacy_tables,
     netlink::{self, DATAGRAM_BYTES, HEADER, HEADERS},
     protocol::{
         Broken, Bytes, Command, CommandFailure, Listing, Trace, TraceEvent, TraceKind, TraceVerdict,
@@ -66,8 +68,10 @@ pub(crate) fn in_use() -> bool {
     FAMILIES.iter().any(Family::in_use)
 }
 
-/// Fills in the legacy rules of the current network namespace.
+/// Fills in the legacy rules and the sets of ipset of the current network namespace.
 pub(crate) fn list(into: &mut Listing, limit: usize) -> Result<Result<(), CommandFailure>, Broken> {
+    into.legacy_tables = legacy_tables().ok();
+    into.ipsets = ipset_messages().ok();
     for (family, listing) in FAMILIES
         .iter()
         .zip([&mut into.iptables, &mut into.ip6tables])
