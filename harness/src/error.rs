@@ -1,26 +1,8 @@
-//! The one error of the harness: the lab broke while doing something.
+//! How an error of the system becomes [`Broken`]: the lab broke while doing something.
 
-use std::{fmt, io};
+use std::io;
 
-use crate::protocol::Broken;
-
-impl Broken {
-    /// An error that happened while doing something, as in "could not …".
-    pub fn new(doing: impl Into<String>, why: impl fmt::Display) -> Self {
-        Self {
-            doing: doing.into(),
-            why: why.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "could not {}: {}", self.doing, self.why)
-    }
-}
-
-impl std::error::Error for Broken {}
+use firedrill_wire::protocol::Broken;
 
 /// Says what was being done when an operation failed.
 pub(crate) trait Doing<T> {

@@ -6,44 +6,28 @@
 //! 1. a [`launcher`] starts the agent in a sandbox and hands it a [`protocol::Plan`];
 //! 2. the agent builds the lab, loads the candidate, sends the probes;
 //! 3. it streams back [`protocol::Record`]s: plain data, for somebody else to judge.
+//!
+//! The rooms inside use those further down only: launcher, agent, prober, candidate and lab,
+//! sandbox, kernel.
 
-pub mod packet;
-pub mod protocol;
+pub use firedrill_wire::{packet, protocol};
+
+pub mod launcher;
 
 pub mod agent;
-mod bytes;
-mod candidate;
-mod command;
-mod confine;
-mod container;
-mod conversation;
-mod drill;
-mod error;
-mod ids;
-mod ipset;
-mod kernel;
-mod lab;
-pub mod launcher;
-mod legacy;
-mod mute;
-mod netlink;
-mod netlog;
-mod netns;
-mod nftnetlink;
+
 mod prober;
-mod root;
-mod rtnetlink;
-mod ruleset;
+
+mod candidate;
+mod lab;
+
 mod sandbox;
-mod socket;
-mod stencil;
-mod sweep;
-mod sys;
-mod transaction;
-mod users;
-mod xtables;
-pub use command::is_installed;
-pub use ipset::ipset_messages;
+
+mod error;
+mod kernel;
+
+pub use candidate::command::is_installed;
+pub use kernel::ipset::ipset_messages;
+pub use kernel::legacy::legacy_tables;
+pub use kernel::nftables::{STATE_CHAIN, TRACE_TABLE};
 pub use lab::interface_at;
-pub use legacy::legacy_tables;
-pub use nftnetlink::{STATE_CHAIN, TRACE_TABLE};

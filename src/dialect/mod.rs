@@ -367,7 +367,7 @@ impl Loadable {
             Refusal::Input(layer.translate(said))
         };
         // EMSGSIZE: a transaction that is too large for the loader's socket, and that the agent could not
-        // part (harness/src/transaction.rs). The configuration is not at fault.
+        // part (harness/src/candidate/transaction.rs). The configuration is not at fault.
         if failure.stderr.contains("Message too long") {
             let why = format!(
                 "could not load {}: a part of it is larger than an unprivileged program may send to the \

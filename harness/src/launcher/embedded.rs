@@ -17,14 +17,16 @@ use tokio::{
 };
 
 use super::{Channel, LaunchError, Session};
-use crate::{agent, command, protocol::Plan};
+use firedrill_wire::protocol::Plan;
+
+use crate::{agent, candidate::command};
 
 /// Starts an agent that is silent but for its records.
 ///
 /// # Errors
 ///
 /// [`LaunchError::Start`] if the process cannot be started. A sandbox that cannot be entered is
-/// reported by the agent, as [`crate::protocol::Record::Broken`].
+/// reported by the agent, as [`firedrill_wire::protocol::Record::Broken`].
 pub async fn start(plan: &Plan) -> Result<Session, LaunchError> {
     launch(plan, Stdio::null, Stdio::null).await
 }

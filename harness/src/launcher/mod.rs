@@ -9,7 +9,7 @@ use std::{fmt, future::Future, io, pin::Pin};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
-use crate::protocol::{Plan, Record};
+use firedrill_wire::protocol::{Plan, Record};
 
 /// The longest record that is read, in bytes; a listing of a huge ruleset fits.
 const RECORD_LIMIT: usize = 256 << 20;

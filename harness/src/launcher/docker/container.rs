@@ -21,7 +21,7 @@ use testcontainers::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{DockerError, Engine, image::PROGRAM, owner};
-use crate::{agent, container};
+use crate::agent::{self, container};
 
 /// Root of the container, whatever user the image asks for.
 const ROOT: &str = "0:0";

@@ -20,7 +20,7 @@ use super::{
     Docker, DockerError,
     owner::{Fate, fate},
 };
-use crate::protocol::hex;
+use firedrill_wire::protocol::hex;
 
 /// The label of every image that firedrill builds, and of every step of it; its value is the recipe's name.
 pub(super) const LABEL: &str = "dev.firedrill.image";

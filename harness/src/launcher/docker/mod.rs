@@ -49,7 +49,7 @@ pub use self::{
     program::VARIABLE as AGENT_VARIABLE,
 };
 use super::{Channel, LaunchError, Session};
-use crate::protocol::Plan;
+use firedrill_wire::protocol::Plan;
 
 /// A container engine: Docker, or Podman in its place.
 pub struct Docker {

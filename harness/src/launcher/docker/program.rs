@@ -11,7 +11,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::DockerError;
-use crate::protocol::hex;
+use firedrill_wire::protocol::hex;
 
 /// Names another program to send: a static firedrill of the same version.
 pub const VARIABLE: &str = "FIREDRILL_AGENT";

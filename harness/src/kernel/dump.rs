@@ -1,0 +1,145 @@
+//! The loaded ruleset in the kernel's own words, to tell whether two labs hold the same one: then what was
+//! listed in one of them need not be listed again, which takes a process.
+
+use std::{collections::BTreeMap, io};
+
+use netlink_packet_core::{DefaultNla, Emitable, NLM_F_DUMP, NLM_F_REQUEST, NlasIterator};
+use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
+
+use crate::kernel::{
+    netlink::{self, DATAGRAM_BYTES, HEADER, HEADERS, attribute, messages},
+    nftables::{SUBSYSTEM_NFTABLES, TRACE_TABLE},
+};
+
+/// The upper byte of a message's type.
+const SUBSYSTEM: u16 = SUBSYSTEM_NFTABLES << 8;
+/// Messages of nftables (linux/netfilter/nf_tables.h): those that ask for tables, chains, sets, objects, flow
+/// tables and rules; what answers the one for sets; and the one that asks for the elements of a set.
+const GET: [u16; 6] = [1, 4, GET_SET, 19, 23, 7];
+const GET_SET: u16 = 10;
+const NEW_SET: u16 = 9;
+const GET_ELEMENTS: u16 = 13;
+/// Attributes: the table of whatever it is (and a table's own name), the name of a set, the elements of a set.
+const TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const ELEMENTS: u16 = 3;
+/// `NLMSG_ERROR`, `NLMSG_DONE` and `NLM_F_DUMP_INTR` (linux/netlink.h).
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+const INTERRUPTED: u16 = 0x10;
+/// Where netfilter's header has the family, behind netlink's.
+const FAMILY: usize = HEADER;
+
+/// All that `nft` makes a listing of a namespace's rules from, but for the harness's own tables: what is equal here is
+/// listed alike. Counters are part of it, so a packet that came by makes a difference, and then `nft` is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dump {
+    /// In the kernel's order: type, family and attributes of each message.
+    messages: Vec<u8>,
+    /// The elements of each set, sorted: the kernel's order of them is chance.
+    elements: BTreeMap<Set, Vec<Vec<u8>>>,
+}
+
+/// A set: family, table and name.
+type Set = (u8, Vec<u8>, Vec<u8>);
+
+impl Dump {
+    /// Reads the ruleset of the current namespace.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being read, and a ruleset that changes meanwhile.
+    pub(crate) fn read() -> io::Result<Self> {
+        let socket = netlink::open(NETLINK_NETFILTER)?;
+        let mut dump = Self {
+            messages: Vec::new(),
+            elements: BTreeMap::new(),
+        };
+        for kind in GET {
+            ask(&socket, kind, 0, &[], |kind, message| {
+                dump.add(kind, message)
+            })?;
+        }
+        for ((family, table, set), elements) in &mut dump.elements {
+            let of = [
+                DefaultNla::new(TABLE, table.clone()),
+                DefaultNla::new(SET_NAME, set.clone()),
+            ];
+            ask(&socket, GET_ELEMENTS, *family, &of, |_, message| {
+                let list = attribute(message, ELEMENTS).ok_or_else(cut_off)?;
+                for element in NlasIterator::new(&list.unwrap_or_default()) {
+                    elements.push(element.map_err(io::Error::other)?.value().to_vec());
+                }
+                Ok(())
+            })?;
+            elements.sort_unstable();
+        }
+        Ok(dump)
+    }
+
+    /// A message but for its headers' numbers, which differ from time to time.
+    fn add(&mut self, kind: u16, message: &[u8]) -> io::Result<()> {
+        let text = |wanted| attribute(message, wanted).ok_or_else(cut_off);
+        let table = text(TABLE)?.unwrap_or_default();
+        if table.strip_suffix(&[0]) == Some(TRACE_TABLE.as_bytes()) {
+            return Ok(());
+        }
+        let family = message[FAMILY];
+        self.messages.extend(kind.to_ne_bytes());
+        self.messages.extend(message.len().to_ne_bytes());
+        self.messages.push(family);
+        self.messages.extend(&message[HEADERS..]);
+        if kind == SUBSYSTEM | NEW_SET {
+            let name = text(SET_NAME)?.unwrap_or_default();
+            self.elements.insert((family, table, name), Vec::new());
+        }
+        Ok(())
+    }
+}
+
+/// Asks for all of a kind and hands over each message.
+fn ask(
+    socket: &Socket,
+    kind: u16,
+    family: u8,
+    attributes: &[DefaultNla],
+    mut each: impl FnMut(u16, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    socket.send(&request(kind, family, attributes), 0)?;
+    let mut buffer = vec![0; DATAGRAM_BYTES];
+    loop {
+        let length = socket.recv(&mut &mut buffer[..], 0)?;
+        let answer = messages(&buffer[..length.min(DATAGRAM_BYTES)]).ok_or_else(cut_off)?;
+        for (kind, message) in answer {
+            let flags = u16::from_ne_bytes([message[6], message[7]]);
+            if flags & INTERRUPTED != 0 {
+                return Err(io::Error::other("the ruleset changed while it was read"));
+            }
+            match kind {
+                DONE => return Ok(()),
+                ERROR => return Err(io::Error::other("the kernel refused to tell its rules")),
+                _ => each(kind, message)?,
+            }
+        }
+    }
+}
+
+fn cut_off() -> io::Error {
+    io::Error::other("a message that is cut off")
+}
+
+fn request(kind: u16, family: u8, attributes: &[DefaultNla]) -> Vec<u8> {
+    let length: usize = attributes.iter().map(Emitable::buffer_len).sum();
+    let mut bytes = vec![0; HEADERS + length];
+    let total = bytes.len() as u32;
+    bytes[..4].copy_from_slice(&total.to_ne_bytes());
+    bytes[4..6].copy_from_slice(&(SUBSYSTEM | kind).to_ne_bytes());
+    bytes[6..8].copy_from_slice(&(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    bytes[FAMILY] = family;
+    let mut at = HEADERS;
+    for attribute in attributes {
+        attribute.emit(&mut bytes[at..]);
+        at += attribute.buffer_len();
+    }
+    bytes
+}
