@@ -28,4 +28,7 @@ pub mod run;
 pub mod scenario;
 pub mod trace;
 
+#[cfg(test)]
+mod processor_time;
+
 pub use cli::libtest::harness_main;

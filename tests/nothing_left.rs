@@ -22,9 +22,6 @@ use rstest::rstest;
 /// How many moments of a run are tried, per identity.
 const MOMENTS: u32 = 20;
 
-/// By when a sandbox must stand.
-const STANDING: Duration = Duration::from_secs(10);
-
 /// The processes of a run, from the outside in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Victim {
@@ -57,8 +54,7 @@ impl Victim {
 
 /// Waits until the victim exists, or firedrill does no more.
 fn await_victim(victim: Victim, run: &mut Run, scene: &Scene) -> Option<u32> {
-    let started = Instant::now();
-    while started.elapsed() < STANDING {
+    loop {
         if let Some(id) = victim.find(run.child.id(), &scene.processes()) {
             return Some(id);
         }
@@ -67,7 +63,6 @@ fn await_victim(victim: Victim, run: &mut Run, scene: &Scene) -> Option<u32> {
         }
         thread::yield_now();
     }
-    panic!("{victim:?} never came to be");
 }
 
 fn drill(stage: &Stage, identity: Identity, scenarios: &str) -> Command {

@@ -2,14 +2,11 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use common::{Case, Folder, Group, Lab, Report, Sweep};
 use firedrill::scenario::{Host, Scenario};
 use rstest::rstest;
-
-/// Sweeps take longer than single probes, above all those one by one.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 const ALL_SENSES: [&str; 6] = [
     "trace-deaf",
@@ -27,7 +24,7 @@ fn report(folder: &Folder, arguments: &[&str]) -> Report {
         .args(["test", ".", "--report", "json"])
         .args(arguments)
         .current_dir(folder.path());
-    Report::of(common::end_within(PATIENCE, command))
+    Report::of(common::end(command))
 }
 
 #[track_caller]
@@ -470,7 +467,7 @@ fn batches_and_traces_agree_on_every_shipped_ruleset() {
                 // A part may bring tests of its own.
                 .args(["--filter", "only-open"])
                 .args(arguments);
-            let report = Report::of(common::end_within(PATIENCE, command));
+            let report = Report::of(common::end(command));
             let cases = report.cases().into_iter();
             let each = |case: &Case| {
                 let name = case.name.clone();

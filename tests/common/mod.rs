@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
+mod process;
+
 use std::{
     fs,
     io::Read,
@@ -16,8 +18,13 @@ use std::{
 use serde::Deserialize;
 use tempfile::TempDir;
 
-/// Longer than any run of these tests takes, even on a busy machine: whoever needs more hangs.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use process::{Process, Stillness};
+
+/// A program hangs if none of its processes has done anything for so long. How long it runs does not matter.
+const STILL: Duration = Duration::from_secs(300);
+
+/// Between two looks at what a program does.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A folder that vanishes after the test.
 pub struct Folder(TempDir);
@@ -76,13 +83,8 @@ pub struct Ended {
 }
 
 /// Runs a program to its end. One that hangs is killed, and its test fails.
-pub fn end(command: Command) -> Ended {
-    end_within(PATIENCE, command)
-}
-
-/// As [`end`], with another patience.
 #[track_caller]
-pub fn end_within(patience: Duration, mut command: Command) -> Ended {
+pub fn end(mut command: Command) -> Ended {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -105,12 +107,18 @@ pub fn end_within(patience: Duration, mut command: Command) -> Ended {
     let stderr = reader(child.stderr.take().map(|stream| Box::new(stream) as _));
     drop(ended);
     // Nothing is ever sent: the channel closes when both streams have ended.
-    let hangs = watchdog.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout);
+    let mut stillness = Stillness::new();
+    let mut hangs = false;
+    while !hangs && watchdog.recv_timeout(LOOK_AGAIN) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let mut processes = Process::below(child.id(), None);
+        processes.extend(Process::read(format!("/proc/{}", child.id()).as_ref()));
+        hangs = stillness.look(&processes) > STILL;
+    }
     if hangs {
         child.kill().expect("a child can be killed");
     }
     let status = child.wait().expect("a child can be awaited");
-    assert!(!hangs, "{command:?} did not end within {patience:?}");
+    assert!(!hangs, "{command:?} has done nothing for {STILL:?}");
     Ended {
         code: status.code(),
         stdout: stdout.join().expect("the reader does not panic"),

@@ -16,7 +16,7 @@ mod skips;
 mod ufw;
 mod wild;
 
-use common::{Ended, Folder, PATIENCE, end_within, firedrill};
+use common::{Ended, Folder, end, firedrill};
 use serde_json::Value;
 
 /// A firewall between the `client` on eth0 and the `server` on eth1.
@@ -83,8 +83,7 @@ impl Drill {
             .args(base)
             .args(arguments)
             .current_dir(folder.path());
-        // Tens of thousands of rules take their time on a busy machine.
-        let ended = end_within(4 * PATIENCE, command);
+        let ended = end(command);
         let report = serde_json::from_str(&ended.stdout)
             .unwrap_or_else(|error| panic!("no JSON report ({error}) but {ended:?}"));
         (ended, report)

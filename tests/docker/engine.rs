@@ -16,16 +16,19 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::common::{Ended, end_within, firedrill};
-
-/// Longer than anything takes that an engine is asked for: making a base image, building upon it.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+use crate::common::{Ended, end, firedrill};
 
 /// The releases whose programs are compared; their versions of nft differ.
 pub const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 
 /// The label by which the tests know their own images.
 const LABEL: &str = "dev.firedrill.test";
+
+/// Between two looks at what an engine does.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// After so long, a wait says what it is for.
+const REMINDER: Duration = Duration::from_secs(60);
 
 /// One test at a time: they count containers, and kill things.
 static TURN: Mutex<()> = Mutex::new(());
@@ -69,7 +72,7 @@ fn output(command: &mut Command) -> std::io::Result<Ended> {
 pub fn docker(arguments: &[&str]) -> String {
     let mut command = Command::new("docker");
     command.args(arguments);
-    good(end_within(PATIENCE, command))
+    good(end(command))
 }
 
 #[track_caller]
@@ -82,7 +85,7 @@ pub fn good(ended: Ended) -> String {
 pub fn base(release: &str) -> String {
     let mut command = Command::new("containers/make-base.sh");
     command.arg(release);
-    good(end_within(PATIENCE, command));
+    good(end(command));
     format!("firedrill/base:{release}")
 }
 
@@ -90,14 +93,14 @@ pub fn base(release: &str) -> String {
 pub fn standard(release: &str) -> String {
     let mut command = firedrill();
     command.args(["images", "build", "--base", &base(release)]);
-    good(end_within(PATIENCE, command)).trim().to_owned()
+    good(end(command)).trim().to_owned()
 }
 
 /// The image of a folder upon the base of a release.
 pub fn built(folder: &str, release: &str) -> String {
     let mut command = firedrill();
     command.args(["images", "build", folder, "--base", &base(release)]);
-    good(end_within(PATIENCE, command)).trim().to_owned()
+    good(end(command)).trim().to_owned()
 }
 
 /// An image with nothing in it.
@@ -105,7 +108,7 @@ pub fn empty() -> String {
     let name = "firedrill/test-empty:1";
     let mut inspect = Command::new("docker");
     inspect.args(["image", "inspect", name]);
-    if end_within(PATIENCE, inspect).code == Some(0) {
+    if end(inspect).code == Some(0) {
         return name.to_owned();
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -141,16 +144,19 @@ pub fn containers() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Waits until something is so.
-#[track_caller]
+/// Waits until something is so, and says what it waits for: the engine does the work, and whether it still
+/// does any cannot be seen from here.
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
+    let mut said = Instant::now();
     while !holds() {
-        assert!(
-            started.elapsed() < PATIENCE / 5,
-            "it never came to be: {what}"
-        );
-        thread::sleep(Duration::from_millis(5));
+        if said.elapsed() > REMINDER {
+            let note = format!("still waiting until {what}\n");
+            std::io::stderr()
+                .write_all(note.as_bytes())
+                .expect("stderr");
+            said = Instant::now();
+        }
+        thread::sleep(LOOK_AGAIN);
     }
 }
 
@@ -188,7 +194,7 @@ impl OwnEngine {
             .tempdir_in("/var/tmp")
             .expect("a folder in /var/tmp");
         let daemon = Self::daemon(folder.path(), disk);
-        let engine = Self {
+        let mut engine = Self {
             folder,
             daemon,
             disk,
@@ -243,12 +249,12 @@ impl OwnEngine {
         command
     }
 
-    fn await_answer(&self) {
+    fn await_answer(&mut self) {
         let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        let started = Instant::now();
         while output(self.command().arg("version")).map_or(true, |ended| ended.code != Some(0)) {
-            assert!(started.elapsed() < PATIENCE / 5, "no answer: {}", log());
-            thread::sleep(Duration::from_millis(20));
+            let ended = self.daemon.try_wait().expect("its status");
+            assert!(ended.is_none(), "the engine ended: {}", log());
+            thread::sleep(LOOK_AGAIN);
         }
     }
 
@@ -257,7 +263,7 @@ impl OwnEngine {
     pub fn docker(&self, arguments: &[&str]) -> String {
         let mut command = self.command();
         command.args(arguments);
-        good(end_within(PATIENCE, command))
+        good(end(command))
     }
 
     /// Copies an image of the other engine.

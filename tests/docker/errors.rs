@@ -5,8 +5,8 @@ use std::{os::unix::fs::PermissionsExt, os::unix::net::UnixListener, process::Co
 use nix::unistd::geteuid;
 
 use crate::{
-    common::{Ended, Folder, Lab, end_within, firedrill},
-    engine::{OwnEngine, PATIENCE, empty, engine},
+    common::{Ended, Folder, Lab, end, firedrill},
+    engine::{OwnEngine, empty, engine},
 };
 
 const CANDIDATE: &str =
@@ -24,7 +24,7 @@ fn run(host: &str, image: &str) -> Ended {
     let mut command = firedrill();
     command.current_dir(lab.path()).env("DOCKER_HOST", host);
     command.args(["test", "lab.yaml", "--launcher", "docker", "--image", image]);
-    end_within(PATIENCE, command)
+    end(command)
 }
 
 #[track_caller]
@@ -70,7 +70,7 @@ fn an_engine_that_may_not_be_used_says_how_to_be_allowed() {
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
     command.arg(&program).arg("clean");
     command.env("DOCKER_HOST", format!("unix://{}", socket.display()));
-    let ended = end_within(PATIENCE, command);
+    let ended = end(command);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("usermod"), "{ended:?}");
 }
@@ -83,7 +83,7 @@ fn an_image_that_is_nowhere_is_named() {
     command.current_dir(lab.path());
     let image = "firedrill.invalid/nothing:1";
     command.args(["test", "lab.yaml", "--launcher", "docker", "--image", image]);
-    let ended = end_within(PATIENCE, command);
+    let ended = end(command);
     says(&ended, &[image, "docker images"]);
 }
 

@@ -1,8 +1,8 @@
 //! Images are built when they are needed, once, and removed on request.
 
 use crate::{
-    common::{Ended, Folder, end_within, firedrill},
-    engine::{PATIENCE, RELEASES, base, docker, engine, good, wait_until},
+    common::{Ended, Folder, end, firedrill},
+    engine::{RELEASES, base, docker, engine, good, wait_until},
 };
 
 fn images(folder: &Folder, arguments: &[&str]) -> Ended {
@@ -11,7 +11,7 @@ fn images(folder: &Folder, arguments: &[&str]) -> Ended {
         .arg("images")
         .args(arguments)
         .current_dir(folder.path());
-    end_within(PATIENCE, command)
+    end(command)
 }
 
 /// A folder with the image `NAME` in it, which takes no time to build.
@@ -84,7 +84,7 @@ fn a_build_that_fails_says_what_its_command_said() {
     }
     let mut clean = firedrill();
     clean.arg("clean");
-    good(end_within(PATIENCE, clean));
+    good(end(clean));
     assert_eq!(unfinished(), "");
 }
 
@@ -130,7 +130,7 @@ fn a_build_that_is_killed_leaves_nothing() {
     wait_until("everything of the build is gone", || {
         let mut clean = firedrill();
         clean.arg("clean");
-        good(end_within(PATIENCE, clean));
+        good(end(clean));
         unfinished().is_empty()
     });
 }

@@ -8,10 +8,8 @@ use nix::{
 };
 
 use crate::{
-    common::{Ended, Folder, Lab, end_within, firedrill},
-    engine::{
-        OwnEngine, PATIENCE, RELEASES, containers, docker, engine, good, standard, wait_until,
-    },
+    common::{Ended, Folder, Lab, end, firedrill},
+    engine::{OwnEngine, RELEASES, containers, docker, engine, good, standard, wait_until},
 };
 
 const CANDIDATE: &str =
@@ -63,7 +61,7 @@ fn container_of(run: &Child) -> Option<String> {
 fn processes(container: &str) -> Vec<i32> {
     let mut command = Command::new("docker");
     command.args(["top", container, "-eo", "pid"]);
-    let ended = end_within(PATIENCE, command);
+    let ended = end(command);
     let lines = ended.stdout.lines().skip(1);
     lines.filter_map(|line| line.trim().parse().ok()).collect()
 }
@@ -95,7 +93,7 @@ fn clean(host: Option<&str>) -> Ended {
     if let Some(host) = host {
         command.env("DOCKER_HOST", host);
     }
-    end_within(PATIENCE, command)
+    end(command)
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, process::Command};
 use rstest::rstest;
 
 use crate::{
-    common::{Folder, Lab, Report, end_within, firedrill},
-    engine::{PATIENCE, RELEASES, built, docker, empty, engine, standard},
+    common::{Folder, Lab, Report, end, firedrill},
+    engine::{RELEASES, built, docker, empty, engine, standard},
 };
 
 fn report(arguments: &[&str]) -> Report {
     let mut command = firedrill();
     command.args(["test", "--report", "json"]).args(arguments);
-    Report::of(end_within(PATIENCE, command))
+    Report::of(end(command))
 }
 
 /// Everything that is said of a case, but for what another nft may word otherwise.
@@ -160,7 +160,7 @@ fn a_scenario_says_what_container_it_wants() {
     let run = |arguments: &[&str]| {
         let mut command = firedrill();
         command.args(arguments).current_dir(folder.path());
-        end_within(PATIENCE, command)
+        end(command)
     };
     let named = run(&["test", "lab.yaml"]);
     assert_eq!(named.code, Some(2), "{named:?}");
@@ -195,7 +195,7 @@ fn the_agent_needs_no_library_of_the_image() {
         "--image",
         &image,
     ]);
-    let ended = end_within(PATIENCE, command);
+    let ended = end(command);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     let expected = "there is no program `nft` in the container's image";
     assert!(ended.stdout.contains(expected), "{ended:?}");

@@ -8,11 +8,11 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{BufRead, BufReader, Read, Seek},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio, id},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
@@ -25,10 +25,14 @@ use nix::{
     unistd::{Pid, geteuid},
 };
 
-use super::{LOOK_AGAIN, need};
+pub use super::process::Process;
+use super::{LOOK_AGAIN, need, process::Stillness};
 
-/// By when everything must be gone. Usually it takes milliseconds; the machine may be busy.
-const GONE: Duration = Duration::from_secs(10);
+/// What is there although nothing of it has moved for so long stays.
+const STILL: Duration = Duration::from_secs(10);
+
+/// As [`STILL`], for a run that waits for others, a container engine say.
+const HANGS: Duration = Duration::from_secs(300);
 
 /// Folders in which programs leave things.
 const FOLDERS: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
@@ -82,25 +86,12 @@ impl Scene {
 
     /// The processes below this one, without the scene's own.
     pub fn processes(&self) -> Vec<Process> {
-        let own = self.holder.as_ref().map(Child::id);
-        let all = Process::all();
-        let mut below = BTreeSet::from([id()]);
-        // Parents mostly come before their children; a few rounds find all.
-        while let Some(next) = all
-            .iter()
-            .find(|it| below.contains(&it.parent) && !below.contains(&it.id) && own != Some(it.id))
-        {
-            below.insert(next.id);
-        }
-        below.remove(&id());
-        all.into_iter()
-            .filter(|it| below.contains(&it.id))
-            .collect()
+        Process::below(id(), self.holder.as_ref().map(Child::id))
     }
 
-    /// Fails unless everything of the finished run is gone in time.
+    /// Waits until everything of the finished run is gone; fails if it stays.
     pub fn assert_nothing_left(&self, namespaces: &BTreeSet<PathBuf>, after: &str) {
-        let started = Instant::now();
+        let mut stillness = Stillness::new();
         loop {
             self.reap();
             let processes = self.processes();
@@ -111,7 +102,7 @@ impl Scene {
             if processes.is_empty() && held.is_empty() && traces.is_empty() {
                 return;
             }
-            if started.elapsed() > GONE {
+            if stillness.look(&processes) > STILL {
                 // A failing test leaves nothing behind either.
                 processes.iter().for_each(|it| send(Signal::SIGKILL, it.id));
                 panic!("{after} left {processes:?}, {held:?} and {traces:?}");
@@ -182,36 +173,6 @@ fn hold_empty_folders() -> Child {
     holder
 }
 
-/// A process of this machine.
-#[derive(Debug, Clone)]
-pub struct Process {
-    pub id: u32,
-    pub parent: u32,
-    pub name: String,
-}
-
-impl Process {
-    fn all() -> Vec<Self> {
-        let folders = fs::read_dir("/proc").expect("/proc");
-        folders
-            .flatten()
-            .filter_map(|entry| Self::read(&entry.path()))
-            .collect()
-    }
-
-    /// `None` if it is no process, or none any more (proc_pid_stat(5)).
-    fn read(folder: &Path) -> Option<Self> {
-        let id = folder.file_name()?.to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(folder.join("stat")).ok()?;
-        let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
-        Some(Self {
-            id,
-            parent: rest.split(' ').nth(1)?.parse().ok()?,
-            name: name.to_owned(),
-        })
-    }
-}
-
 /// The network namespaces that these processes hold, as far as they can be looked at, but this one's.
 pub fn network_namespaces(processes: impl Iterator<Item = Process>) -> BTreeSet<PathBuf> {
     let mut all: BTreeSet<PathBuf> = processes
@@ -237,16 +198,18 @@ pub struct Run {
 }
 
 impl Run {
-    /// The exit status and everything that was printed; fails if it does not end in time.
+    /// Waits for the end: the exit status and everything that was printed. Fails if the run hangs.
     pub fn end(mut self) -> (ExitStatus, String) {
-        let started = Instant::now();
+        let mut stillness = Stillness::new();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("its status") {
                 break status;
             }
-            if started.elapsed() > GONE {
+            let mut processes = Process::below(self.child.id(), None);
+            processes.extend(Process::read(format!("/proc/{}", self.child.id()).as_ref()));
+            if stillness.look(&processes) > HANGS {
                 let _ = self.child.kill();
-                panic!("firedrill did not end in time");
+                panic!("firedrill hangs: nothing of it has moved for {HANGS:?}");
             }
             thread::sleep(LOOK_AGAIN);
         };

@@ -8,6 +8,8 @@
 )]
 
 pub mod crime;
+#[path = "../common/process.rs"]
+mod process;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
