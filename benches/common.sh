@@ -14,7 +14,7 @@ find_firedrill() {
 		command -v "$FIREDRILL" >/dev/null || die "FIREDRILL=$FIREDRILL cannot be run"
 		readlink -f "$(command -v "$FIREDRILL")"
 	else
-		(cd "$root" && cargo build --release --quiet) >&2 || die "cargo build --release failed"
+		(cd "$root" && cargo build --release --quiet --features docker) >&2 || die "cargo build --release failed"
 		echo "$root/target/release/firedrill"
 	fi
 }

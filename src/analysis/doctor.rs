@@ -66,7 +66,18 @@ pub async fn examine(
         findings.push(blindness(&launchers).await);
     }
     launchers.close();
+    findings.extend(containers());
     findings
+}
+
+/// Whether this program was built without containers.
+fn containers() -> Option<Finding> {
+    (!cfg!(feature = "docker")).then(|| Finding {
+        subject: "containers".to_owned(),
+        fine: true,
+        detail: "not in this program; build it with `--features docker` to have them".to_owned(),
+        remedies: Vec::new(),
+    })
 }
 
 /// The container engine.

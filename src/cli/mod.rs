@@ -3,7 +3,7 @@
 mod coverage;
 mod doctor;
 mod explain;
-#[cfg(feature = "docker")]
+#[cfg_attr(not(feature = "docker"), path = "without_containers.rs")]
 mod images;
 pub mod libtest;
 mod report;
@@ -18,14 +18,12 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use firedrill_harness::protocol::Blind;
 
-#[cfg(feature = "docker")]
-use crate::scenario::{ContainerImage, Sandbox};
 use crate::{
     dialect::Replacement,
     record::{exit::Exit, shard::Shard},
     report::{Wanted, coverage::Wanted as WantedCoverage, plural},
     run::launch::{Launcher, Launchers},
-    scenario::{self, Entry, Problems, Scenario},
+    scenario::{self, ContainerImage, Entry, Problems, Sandbox, Scenario},
 };
 
 /// Drills a firewall before it is deployed: real packets, through the real kernel, in a disposable
@@ -64,10 +62,8 @@ enum Command {
     /// Open a shell inside a scenario's lab, on the firewall, with the candidate loaded.
     Shell(ShellArguments),
     /// The images of containers: list, build and remove them.
-    #[cfg(feature = "docker")]
     Images(images::ImagesArguments),
     /// Remove what killed runs in containers left behind.
-    #[cfg(feature = "docker")]
     Clean,
     /// What to do with JSON reports: merge those of shards.
     Report(report::ReportArguments),
@@ -150,14 +146,12 @@ struct Where {
     #[arg(long, value_name = "LAUNCHER", default_value = "auto")]
     launcher: Launcher,
     /// The image for containers of scenarios that name none, or a folder with a Dockerfile.
-    #[cfg(feature = "docker")]
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
 }
 
 impl Where {
     fn launchers(&self) -> Launchers {
-        #[cfg(feature = "docker")]
         let image = self.image.as_ref().map(|image| {
             let path = PathBuf::from(image);
             // A name of an image may look like a path, too; what is there counts.
@@ -167,8 +161,6 @@ impl Where {
                 ContainerImage::Named(image.clone())
             })
         });
-        #[cfg(not(feature = "docker"))]
-        let image = None;
         Launchers::new(self.launcher, image)
     }
 }
@@ -206,9 +198,7 @@ pub fn main() -> Exit {
         Command::Check(paths) => check(&paths.paths, cli.color),
         Command::Doctor(place) => doctor::doctor(&place, color),
         Command::Shell(arguments) => shell::shell(&arguments, cli.color),
-        #[cfg(feature = "docker")]
         Command::Images(arguments) => images::images(&arguments),
-        #[cfg(feature = "docker")]
         Command::Clean => images::clean(),
         Command::Report(arguments) => report::report(&arguments, color),
         Command::Schema => schema(),

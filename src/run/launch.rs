@@ -139,11 +139,12 @@ impl Launchers {
     }
 }
 
+/// What a program without containers says where one is needed.
+#[cfg(not(feature = "docker"))]
+pub(crate) const WITHOUT_CONTAINERS: &str = "this firedrill was built without containers\n\
+     (build it with `--features docker`)";
+
 #[cfg(not(feature = "docker"))]
 fn without_containers() -> ScenarioError {
-    ScenarioError::Lab(
-        "this firedrill was built without containers\n\
-         (build it with the cargo feature `docker`, which is on by default)"
-            .to_owned(),
-    )
+    ScenarioError::Lab(WITHOUT_CONTAINERS.to_owned())
 }
