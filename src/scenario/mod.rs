@@ -26,12 +26,18 @@ pub use ask::{Question, ask, ask_about};
 pub use candidates::{group, replace};
 pub use entry::Entry;
 pub(crate) use format::services::port as service_port;
-pub use format::{
-    schema::json_schema,
-    words::{icmp_name, tcp_flags_text},
-};
+pub use format::words::{icmp_name, tcp_flags_text};
 pub(crate) use load::with_tests;
 pub use load::{each, load, parse};
 pub use model::*;
 pub(crate) use read::unusable;
 pub use text::problem::{Problem, Problems};
+
+/// The JSON Schema (draft 2020-12) of a scenario file.
+///
+/// A file that includes shared parts may leave out required keys; what the parts themselves hold is
+/// beyond a schema.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    format::schema::json_schema(&read::SCENARIO, &read::FIREWALL)
+}

@@ -2,16 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::scenario::format::{self, Need, Object, SCENARIO, Shape, words};
+use crate::scenario::format::{self, Need, Object, Shape, words};
 
 /// The JSON Schema (draft 2020-12) of a scenario file.
 ///
 /// A file that includes shared parts may leave out required keys; what the parts themselves hold is
 /// beyond a schema.
-#[must_use]
-pub fn json_schema() -> Value {
+pub(crate) fn json_schema(scenario: &Object, firewall: &Object) -> Value {
     let mut definitions = Map::new();
-    let mut root = object(&SCENARIO, &mut definitions);
+    let mut root = object(scenario, &mut definitions);
     if let Some(schema) = root.as_object_mut() {
         schema.insert(
             "$schema".to_owned(),
@@ -19,8 +18,8 @@ pub fn json_schema() -> Value {
         );
         schema.insert("title".to_owned(), json!("firedrill scenario"));
         let complete = json!({
-            "required": required(&SCENARIO),
-            "properties": { "firewall": requirements(&format::FIREWALL) },
+            "required": required(scenario),
+            "properties": { "firewall": requirements(firewall) },
         });
         schema.insert(
             "if".to_owned(),
@@ -34,7 +33,7 @@ pub fn json_schema() -> Value {
 
 fn object(object: &Object, definitions: &mut Map<String, Value>) -> Value {
     let mut properties = Map::new();
-    for key in object.keys {
+    for key in object.keys() {
         let mut schema = shape(&key.shape, definitions);
         if let Some(schema) = schema.as_object_mut() {
             schema.insert("description".to_owned(), json!(key.doc));
@@ -56,7 +55,7 @@ fn object(object: &Object, definitions: &mut Map<String, Value>) -> Value {
 }
 
 fn required(object: &Object) -> Vec<&'static str> {
-    let keys = object.keys.iter();
+    let keys = object.keys();
     keys.filter(|key| key.need == Need::Required)
         .map(|key| key.name)
         .collect()
@@ -115,7 +114,6 @@ fn shape(wanted: &Shape, definitions: &mut Map<String, Value>) -> Value {
             let texts = words.iter().map(|word| json!(word));
             json!({ "enum": texts.chain(booleans.map(Value::from)).collect::<Vec<_>>() })
         }
-        Shape::Made(made) => shape(&Shape::Object(made()), definitions),
         Shape::Dialect(dialect) => shape(&Shape::Object(format::dialect(dialect)), definitions),
         Shape::Object(inner) => {
             if !definitions.contains_key(inner.name) {

@@ -112,7 +112,7 @@ const SERVICES: [Service; 72] = [
 ];
 
 /// The transport protocols and ports of a name: of the built-in set, or else of the system.
-pub(in crate::scenario) fn named(name: &str) -> Vec<(&'static str, u16)> {
+pub(crate) fn named(name: &str) -> Vec<(&'static str, u16)> {
     let of_name = |protocol: &'static str| port(protocol, name).map(|port| (protocol, port));
     ["udp", "tcp"].into_iter().filter_map(of_name).collect()
 }
@@ -138,7 +138,7 @@ pub(crate) fn port(protocol: &str, name: &str) -> Option<u16> {
 }
 
 /// The names of the built-in set.
-pub(in crate::scenario) fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     SERVICES.iter().map(|service| service.name)
 }
 

@@ -238,12 +238,12 @@ const SEGMENTS: [(&str, u8); 11] = [
 ];
 
 /// The control bits of a segment by its name: `syn-ack`, `xmas`.
-pub(in crate::scenario) fn segment(word: &str) -> Option<TcpFlags> {
+pub(crate) fn segment(word: &str) -> Option<TcpFlags> {
     number_of(&SEGMENTS, word).map(TcpFlags)
 }
 
 /// The names of segments.
-pub(in crate::scenario) fn segments() -> Vec<&'static str> {
+pub(crate) fn segments() -> Vec<&'static str> {
     SEGMENTS.iter().map(|(name, _)| *name).collect()
 }
 
@@ -274,7 +274,7 @@ fn names_of(tables: [&'static [(&'static str, u8)]; 2]) -> Vec<&'static str> {
 }
 
 /// The number of an ICMP type in this family.
-pub(in crate::scenario) fn icmp_type(word: &str, family: Family) -> Option<u8> {
+pub(crate) fn icmp_type(word: &str, family: Family) -> Option<u8> {
     number_of(icmp_types_of(family), word)
 }
 
@@ -288,17 +288,17 @@ pub fn icmp_name(family: Family, number: u8) -> Option<&'static str> {
 }
 
 /// The names of ICMP types in both families.
-pub(in crate::scenario) fn icmp_types() -> Vec<&'static str> {
+pub(crate) fn icmp_types() -> Vec<&'static str> {
     names_of([&ICMP_TYPES, &ICMPV6_TYPES])
 }
 
 /// The number of a code of "destination unreachable" in this family.
-pub(in crate::scenario) fn icmp_code(word: &str, family: Family) -> Option<u8> {
+pub(crate) fn icmp_code(word: &str, family: Family) -> Option<u8> {
     number_of(icmp_codes_of(family), word)
 }
 
 /// The names of codes of "destination unreachable" in both families.
-pub(in crate::scenario) fn icmp_codes() -> Vec<&'static str> {
+pub(crate) fn icmp_codes() -> Vec<&'static str> {
     names_of([&ICMP_CODES, &ICMPV6_CODES])
 }
 
@@ -306,12 +306,12 @@ pub(in crate::scenario) fn icmp_codes() -> Vec<&'static str> {
 macro_rules! vocabulary {
     ($table:ident, $number:ident, $names:ident, $what:literal) => {
         #[doc = concat!("The number of ", $what, ".")]
-        pub(in crate::scenario) fn $number(word: &str) -> Option<u8> {
+        pub(crate) fn $number(word: &str) -> Option<u8> {
             number_of(&$table, word)
         }
 
         #[doc = concat!("The names of ", $what, ".")]
-        pub(in crate::scenario) fn $names() -> Vec<&'static str> {
+        pub(crate) fn $names() -> Vec<&'static str> {
             $table.iter().map(|(name, _)| *name).collect()
         }
     };
@@ -336,23 +336,23 @@ vocabulary!(
 vocabulary!(OSPF_TYPES, ospf_type, ospf_types, "an OSPF type");
 
 /// The bytes of an IPv4 option that needs nothing more said.
-pub(in crate::scenario) fn ip_option(word: &str) -> Option<&'static [u8]> {
+pub(crate) fn ip_option(word: &str) -> Option<&'static [u8]> {
     let (_, bytes) = IP_OPTIONS.iter().find(|(name, _)| *name == word)?;
     Some(bytes)
 }
 
 /// The names of those IPv4 options.
-pub(in crate::scenario) fn ip_options() -> Vec<&'static str> {
+pub(crate) fn ip_options() -> Vec<&'static str> {
     IP_OPTIONS.iter().map(|(name, _)| *name).collect()
 }
 
 /// The bit of a TCP flag.
-pub(in crate::scenario) fn tcp_flag(word: &str) -> Option<u8> {
+pub(crate) fn tcp_flag(word: &str) -> Option<u8> {
     number_of(&TCP_FLAGS, word)
 }
 
 /// The names of the TCP flags.
-pub(in crate::scenario) fn tcp_flags() -> Vec<&'static str> {
+pub(crate) fn tcp_flags() -> Vec<&'static str> {
     TCP_FLAGS.iter().map(|(name, _)| *name).collect()
 }
 
@@ -369,7 +369,7 @@ pub fn tcp_flags_text(flags: TcpFlags) -> String {
 }
 
 /// The reject kind of a word, one of ours or of nft(8).
-pub(in crate::scenario) fn reject_kind(word: &str) -> Option<RejectKind> {
+pub(crate) fn reject_kind(word: &str) -> Option<RejectKind> {
     let ours = RejectKind::ALL.into_iter().find(|kind| kind.word() == word);
     ours.or_else(|| {
         let mut aliases = REJECT_ALIASES.iter();
@@ -380,19 +380,19 @@ pub(in crate::scenario) fn reject_kind(word: &str) -> Option<RejectKind> {
 }
 
 /// Our words for the reject kinds.
-pub(in crate::scenario) fn reject_kinds() -> Vec<&'static str> {
+pub(crate) fn reject_kinds() -> Vec<&'static str> {
     RejectKind::ALL.into_iter().map(RejectKind::word).collect()
 }
 
 /// All words that [`reject_kind`] knows.
-pub(in crate::scenario) fn reject_words() -> Vec<&'static str> {
+pub(crate) fn reject_words() -> Vec<&'static str> {
     let mut words = reject_kinds();
     words.extend(REJECT_ALIASES.iter().map(|(alias, _)| *alias));
     words
 }
 
 /// Help for an unknown outcome.
-pub(in crate::scenario) fn suggest_outcome(word: &str) -> Option<String> {
+pub(crate) fn suggest_outcome(word: &str) -> Option<String> {
     let lower = word.to_lowercase();
     match OUTCOME_SYNONYMS.iter().find(|(theirs, _)| *theirs == lower) {
         Some((_, ours)) => Some(did_you_mean(ours)),
@@ -401,7 +401,7 @@ pub(in crate::scenario) fn suggest_outcome(word: &str) -> Option<String> {
 }
 
 /// Help for an unknown kind of reject.
-pub(in crate::scenario) fn suggest_reject(word: &str) -> Option<String> {
+pub(crate) fn suggest_reject(word: &str) -> Option<String> {
     match nearest(word, &reject_words()) {
         Some(near) => Some(did_you_mean(near)),
         None => suggest(word, reject_kinds()),
@@ -409,10 +409,7 @@ pub(in crate::scenario) fn suggest_reject(word: &str) -> Option<String> {
 }
 
 /// Help for an unknown word: the nearest known ones, or all of them if they are few.
-pub(in crate::scenario) fn suggest<'w>(
-    word: &str,
-    known: impl IntoIterator<Item = &'w str>,
-) -> Option<String> {
+pub(crate) fn suggest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
     let known: Vec<&str> = known.into_iter().take(MOST_CANDIDATES).collect();
     match all_nearest(word, &known).as_slice() {
         [] => {}
@@ -439,7 +436,7 @@ fn did_you_mean(word: &str) -> String {
 }
 
 /// The known word that a typing error may have turned into this one.
-pub(in crate::scenario) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     all_nearest(word, known).first().copied()
 }
 
@@ -467,7 +464,7 @@ fn all_nearest<'w>(word: &str, known: &[&'w str]) -> Vec<&'w str> {
 }
 
 /// `a`, `b` and `c`, each in backticks.
-pub(in crate::scenario) fn list(words: &[&str], last_joint: &str) -> String {
+pub(crate) fn list(words: &[&str], last_joint: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
     match quoted.as_slice() {
         [] => "none".to_owned(),
@@ -477,7 +474,7 @@ pub(in crate::scenario) fn list(words: &[&str], last_joint: &str) -> String {
 }
 
 /// A piece of the user's text in backticks, cut if it is long and without control characters.
-pub(in crate::scenario) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::from("`");
     for (index, character) in text.chars().enumerate() {
         if index == LONGEST_QUOTE {
@@ -495,7 +492,7 @@ pub(in crate::scenario) fn quote(text: &str) -> String {
 }
 
 /// A time: `2s`, `500ms`, `1.5s`, `250us`, `2m`, `1h`. At most a day.
-pub(in crate::scenario) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     const LONGEST: f64 = 86_400.0;
     let digits = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(digits);
@@ -515,7 +512,7 @@ pub(in crate::scenario) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// How people write the family.
-pub(in crate::scenario) fn family_name(family: Family) -> &'static str {
+pub(crate) fn family_name(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "IPv4",
         Family::Ipv6 => "IPv6",

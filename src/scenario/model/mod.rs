@@ -19,7 +19,7 @@ pub use self::{
     packet::{PacketSpec, TcpFlags},
     sweep::{Over, Sweep, ranges_text},
 };
-pub(in crate::scenario) use self::{
+pub(crate) use self::{
     packet::{USUAL_SPI, portless},
     sweep::PROTOCOLS,
 };

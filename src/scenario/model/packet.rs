@@ -164,10 +164,10 @@ fn usual_ttl(transport: &Transport, v6: bool) -> u8 {
 
 /// The index that packets of IPsec have when nothing is said: the first that is not reserved (RFC 4303
 /// section 2.1).
-pub(in crate::scenario) const USUAL_SPI: u32 = 256;
+pub(crate) const USUAL_SPI: u32 = 256;
 
 /// The usual packet of a protocol that has no ports and needs nothing more said.
-pub(in crate::scenario) fn portless(protocol: &str) -> Option<Transport> {
+pub(crate) fn portless(protocol: &str) -> Option<Transport> {
     Some(match protocol {
         "gre" => Transport::Gre(Gre {
             protocol: 0x0800,

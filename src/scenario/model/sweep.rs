@@ -39,7 +39,7 @@ pub enum Over {
 }
 
 /// IP protocols by the names that firewalls use for them (IANA "Assigned Internet Protocol Numbers").
-pub(in crate::scenario) const PROTOCOLS: [(&str, u8); 11] = [
+pub(crate) const PROTOCOLS: [(&str, u8); 11] = [
     ("igmp", protocol::IGMP),
     ("ipip", 4),
     ("ipv6", 41),

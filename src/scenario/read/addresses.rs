@@ -16,17 +16,17 @@ use crate::scenario::{
 
 /// An end that is an address.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) struct Stranger {
+pub(crate) struct Stranger {
     /// As written: the address, with the interface behind `@` if one is given.
-    pub(in crate::scenario) name: String,
-    pub(in crate::scenario) address: IpAddr,
+    pub(crate) name: String,
+    pub(crate) address: IpAddr,
     /// Where it comes in, and where that is written.
-    pub(in crate::scenario) interface: Option<(String, Span)>,
+    pub(crate) interface: Option<(String, Span)>,
 }
 
 impl Reader<'_> {
     /// Finds out who the strangers are; those whom nobody knows become hosts.
-    pub(in crate::scenario::read) fn strangers(
+    pub(crate) fn strangers(
         &mut self,
         strangers: &[Stranger],
         firewall: &FirewallDraft,

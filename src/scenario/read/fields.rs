@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::scenario::{
     format::{
-        Need, Object, Shape,
+        Key, Need, Object,
         words::{self, quote},
     },
     read::Reader,
@@ -14,6 +14,9 @@ use crate::scenario::{
     },
 };
 
+/// Longest piece of a value that the name of a case repeats, in characters.
+const LONGEST_VALUE: usize = 40;
+
 /// A value and the place to point at when it has no text of its own: its key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'n> {
@@ -22,6 +25,7 @@ pub(super) struct Value<'n> {
 }
 
 /// A map whose keys have been checked against a table.
+#[derive(Clone)]
 pub(super) struct Fields<'n> {
     object: &'static Object,
     entries: &'n [Entry],
@@ -29,6 +33,10 @@ pub(super) struct Fields<'n> {
     pub(super) at: Span,
     /// Whether it has keys of a later version: what is missing beside them means nothing.
     pub(super) planned: bool,
+    /// Whether every value that was given could be read, and fits the others.
+    pub(super) sound: bool,
+    /// Whether exactly the keys are there that may and must be.
+    complete: bool,
 }
 
 impl<'n> Value<'n> {
@@ -77,15 +85,61 @@ impl<'n> Fields<'n> {
             "{} has no key {name}",
             self.object.name
         );
-        #[cfg(test)]
-        asked::note(self.object.name, name);
         let entry = self.entries.iter().find(|entry| entry.key.text == name)?;
         Some(Value::of(entry))
     }
 
-    /// What the value of a key looks like.
-    pub(super) fn shape(&self, name: &str) -> Option<&'static Shape> {
-        self.object.key(name).map(|key| &key.shape)
+    /// The value of a key, if it is there, by this function; what it reports makes the map unsound.
+    pub(super) fn take<'s, T>(
+        &mut self,
+        reader: &mut Reader<'s>,
+        name: &str,
+        read: impl FnOnce(&mut Reader<'s>, &Key, Value<'n>) -> Option<T>,
+    ) -> Option<T> {
+        let key = self.object.key(name)?;
+        let found = read(reader, key, self.get(name)?);
+        self.sound &= found.is_some();
+        found
+    }
+
+    /// What has been read, if all of it could be and nothing is missing.
+    pub(super) fn finish<T>(&self, read: T) -> Option<T> {
+        (self.sound && self.complete).then_some(read)
+    }
+
+    /// Reports a value that does not fit the others.
+    pub(super) fn misfit(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &str,
+        message: impl Into<String>,
+    ) {
+        let at = self.get(key).map_or(self.at, Value::span);
+        reader.problem(at, message);
+        self.sound = false;
+    }
+
+    /// Every key that is there, but for these, with its value as text: ` seq 7 window 1024`.
+    pub(super) fn text_but(&self, but: &[&str]) -> String {
+        let mut text = String::new();
+        for (key, value) in self.given().filter(|(key, _)| !but.contains(key)) {
+            text.push(' ');
+            text.push_str(key);
+            let value = text_of(value.node);
+            if !value.is_empty() {
+                text.push(' ');
+                text.push_str(&value);
+            }
+        }
+        text
+    }
+
+    /// The one key that is there of those that exclude each other.
+    pub(super) fn either(&self) -> Option<(&'static str, Value<'n>)> {
+        let either = self.object.either().into_iter();
+        let mut given = either.filter_map(|name| Some((name, self.get(name)?)));
+        // More than one has been reported as such.
+        given.next().filter(|_| given.next().is_none())
     }
 
     /// The keys that are there with their values, in the order of the table.
@@ -119,7 +173,10 @@ impl Reader<'_> {
             entries,
             at: value.at,
             planned: false,
+            sound: true,
+            complete: true,
         };
+        let before = self.problems.len();
         let mut misspelt = Vec::new();
         for entry in entries {
             let key = entry.key.word();
@@ -146,6 +203,7 @@ impl Reader<'_> {
         if !fields.planned && !elsewhere {
             self.missing(&fields, &misspelt);
         }
+        fields.complete = self.problems.len() == before;
         Some(fields)
     }
 
@@ -155,7 +213,7 @@ impl Reader<'_> {
             misspelt.contains(&name) || fields.entries.iter().any(|entry| entry.key.text == name)
         };
         let object = fields.object;
-        for key in object.keys {
+        for key in object.keys() {
             if key.need == Need::Required && !has(key.name) {
                 let message = format!("{} has no {}", object.what, quote(key.name));
                 self.problem(fields.at, message).help(help_of(key.doc));
@@ -192,18 +250,6 @@ impl Reader<'_> {
             self.problem(second, message)
                 .also(first, "the first is here");
         }
-    }
-
-    /// The one key that is there of those that exclude each other.
-    pub(super) fn either<'n>(&mut self, fields: &Fields<'n>) -> Option<(&'static str, Value<'n>)> {
-        let mut given = fields
-            .object
-            .either()
-            .into_iter()
-            .filter_map(|name| Some((name, fields.get(name)?)))
-            .collect::<Vec<_>>();
-        // More than one has been reported as such.
-        if given.len() == 1 { given.pop() } else { None }
     }
 
     /// Says that a value is not what it should be.
@@ -343,20 +389,43 @@ fn help_of(doc: &str) -> Option<String> {
     Some(fragment.trim_end_matches('.').to_owned())
 }
 
-/// Which keys the reader has asked for, so that a test can compare them with the tables.
-#[cfg(test)]
-pub(crate) mod asked {
-    use std::{cell::RefCell, collections::BTreeSet};
-
-    thread_local! {
-        static ASKED: RefCell<BTreeSet<(&'static str, String)>> = const { RefCell::new(BTreeSet::new()) };
-    }
-
-    pub(crate) fn note(object: &'static str, key: &str) {
-        ASKED.with_borrow_mut(|asked| asked.insert((object, key.to_owned())));
-    }
-
-    pub(crate) fn take() -> BTreeSet<(&'static str, String)> {
-        ASKED.take()
+/// A value in the name of a case.
+fn text_of(node: &Node) -> String {
+    match &node.kind {
+        Kind::Scalar(scalar) => {
+            let mut text: String = scalar
+                .text
+                .chars()
+                .take(LONGEST_VALUE)
+                .flat_map(|letter| {
+                    let plain = !letter.is_control();
+                    let escaped = (!plain).then(|| letter.escape_default());
+                    plain
+                        .then_some(letter)
+                        .into_iter()
+                        .chain(escaped.into_iter().flatten())
+                })
+                .collect();
+            if scalar.text.chars().count() > LONGEST_VALUE {
+                text.push('…');
+            }
+            text
+        }
+        Kind::List(items) => {
+            let items: Vec<String> = items.iter().map(text_of).collect();
+            items.join(",")
+        }
+        Kind::Map(entries) => {
+            let entries = entries.iter();
+            let pairs: Vec<String> = entries
+                .map(|entry| {
+                    format!("{} {}", entry.key.text, text_of(&entry.value))
+                        .trim_end()
+                        .to_owned()
+                })
+                .collect();
+            pairs.join(" ")
+        }
+        Kind::Null => String::new(),
     }
 }

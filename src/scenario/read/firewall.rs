@@ -11,13 +11,14 @@ use crate::{
     scenario::{
         Candidate, Family, Firewall, Interface, Route, Vlan,
         format::{
-            self,
+            self, NAME_PATTERN, Object, PREFIX, Shape,
             words::{self, quote},
         },
         read::{
             Reader,
             address::{QUOTE_IPV6, family_of_net},
             fields::Value,
+            keys::{boolean, decimal, keys, line, raw},
         },
         text::{
             files,
@@ -35,6 +36,77 @@ const MAX_CANDIDATES: usize = 16;
 const MAX_INTERFACES: usize = 256;
 /// Most addresses of an interface.
 const MAX_ADDRESSES: usize = 64;
+
+keys! {
+    /// The machine under test.
+    FIREWALL = "firewall", "the firewall", struct FirewallKeys<'n>.dialects().spread().planned(&["marks", "zones"]) {
+        /// Several configurations under test, by name: every test is made against each, and reports say where
+        /// they differ.
+        _candidates "candidates": Value<'n> = Shape::Map(NAME_PATTERN, &Shape::Object(&ONE_CANDIDATE)) => raw, either;
+        /// Several configurations, loaded in this order, one on top of the other: `candidate` is the one under
+        /// test, other words are layers that come with firedrill, and a map is another configuration of yours.
+        layers: Value<'n> = Shape::OneOrMore(&Shape::AnyOf(&[Shape::Word(layer_words), Shape::Object(&LAYER)])) => raw;
+        /// Further files that the configuration needs: absolute path in the sandbox to a file or folder,
+        /// relative to this file.
+        files: Value<'n> = Shape::Map("^/", &Shape::Text) => raw;
+        /// The interfaces as the ruleset names them, each with its addresses (`192.0.2.10/24`), or with what
+        /// it is a VLAN of.
+        interfaces: Value<'n> = Shape::Map("^[^/:\\s]{1,15}$", &INTERFACE_OR_ADDRESSES) => raw, required;
+        /// Whether the kernel forwards packets between interfaces; true when not given.
+        forwarding: bool = Shape::Bool => boolean;
+        /// Routes beyond the interfaces' own networks: `default via 192.0.2.1`, `10.9.0.0/16 via 10.0.0.2`.
+        routes: Value<'n> = Shape::OneOrMore(&Shape::Pattern("^\\S+\\s+via\\s+\\S+$")) => raw;
+        /// Kernel settings below `net.`, set before the ruleset is loaded.
+        sysctl: Value<'n> = Shape::Map("^net\\.[a-zA-Z0-9_./-]+$", &Shape::Scalar) => raw;
+    }
+}
+
+/// One of `candidates:`.
+static ONE_CANDIDATE: Object = Object::new(
+    "candidate",
+    "the candidate",
+    " A configuration under test, in any dialect.",
+    &[],
+)
+.dialects();
+
+keys! {
+    /// A configuration beside the one under test.
+    LAYER = "layer", "the layer", struct LayerKeys<'n>.dialects() {
+        /// What reports call it.
+        name: Word<'n> = Shape::Text => line("a name"), required;
+    }
+}
+
+keys! {
+    /// An interface that is more than a device with addresses.
+    INTERFACE = "interface", "the interface", struct InterfaceKeys<'n> {
+        /// Its address or addresses with prefix lengths.
+        address: Value<'n> = Shape::OneOrMore(&PREFIX) => raw;
+        /// The VLAN that it is, and of which interface.
+        vlan: Value<'n> = Shape::Object(&VLAN) => raw;
+    }
+}
+
+keys! {
+    /// A VLAN of another interface.
+    VLAN = "vlan", "the VLAN", struct VlanKeys<'n> {
+        /// The interface below, which stands before this one.
+        on: Word<'n> = Shape::Text => line("an interface"), required;
+        /// The number of the VLAN.
+        id: u16 = Shape::Number(1, 4094) => decimal("a VLAN"), required;
+        /// With service tags (802.1ad), for VLANs in VLANs.
+        service: bool = Shape::Bool => boolean;
+    }
+}
+
+static INTERFACE_OR_ADDRESSES: Shape =
+    Shape::AnyOf(&[Shape::OneOrMore(&PREFIX), Shape::Object(&INTERFACE)]);
+
+fn layer_words() -> Vec<&'static str> {
+    let shipped = layers::ALL.iter().map(|layer| layer.name);
+    std::iter::once(CANDIDATE).chain(shipped).collect()
+}
 
 /// The firewall as far as it could be read.
 #[derive(Debug, Default)]
@@ -143,10 +215,10 @@ impl Reader<'_> {
             layers: vec![Layer::Candidate],
             ..FirewallDraft::default()
         };
-        let Some(fields) = self.fields(value, &format::FIREWALL) else {
+        let Some(keys) = FirewallKeys::read(self, value) else {
             return firewall;
         };
-        match self.either(&fields) {
+        match keys.either() {
             Some(("candidates", value)) => {
                 firewall.candidates = self.candidates(value);
                 let first = firewall.candidates.first();
@@ -155,22 +227,20 @@ impl Reader<'_> {
             Some((dialect, value)) => firewall.candidate = self.configuration(dialect, value),
             None => {}
         }
-        if let Some(value) = fields.get("layers") {
+        if let Some(value) = keys.layers {
             firewall.layers = self.layers(value);
         }
-        if let Some(value) = fields.get("files") {
+        if let Some(value) = keys.files {
             firewall.files = self.files(value);
         }
-        if let Some(value) = fields.get("interfaces") {
+        if let Some(value) = keys.interfaces {
             self.interfaces(value, &mut firewall);
         }
-        if let Some(value) = fields.get("forwarding") {
-            firewall.forwarding = self.boolean(value).unwrap_or(true);
-        }
-        if let Some(value) = fields.get("routes") {
+        firewall.forwarding = keys.forwarding.unwrap_or(true);
+        if let Some(value) = keys.routes {
             firewall.routes = self.routes(value, &firewall);
         }
-        if let Some(value) = fields.get("sysctl") {
+        if let Some(value) = keys.sysctl {
             firewall.sysctl = self.sysctl(value);
         }
         firewall
@@ -196,8 +266,8 @@ impl Reader<'_> {
             if let Err(why) = candidate_name(name.text) {
                 self.problem(name.span, format!("{} {why}", quote(name.text)));
             }
-            let fields = self.fields(value, &format::CANDIDATE);
-            let given = fields.and_then(|fields| self.either(&fields));
+            let fields = self.fields(value, &ONE_CANDIDATE);
+            let given = fields.and_then(|fields| fields.either());
             let config = given.and_then(|(dialect, value)| self.configuration(dialect, value));
             candidates.extend(config.map(|config| Candidate {
                 name: name.text.to_owned(),
@@ -342,15 +412,12 @@ impl Reader<'_> {
     }
 
     fn layer(&mut self, value: Value<'_>) -> Option<Layer> {
-        let fields = self.fields(value, &format::LAYER)?;
-        let name = fields
-            .get("name")
-            .and_then(|name| self.line(name, "a name"));
-        let config = self
-            .either(&fields)
+        let keys = LayerKeys::read(self, value)?;
+        let config = keys
+            .either()
             .and_then(|(dialect, value)| self.configuration(dialect, value));
         Some(Layer::Other {
-            name: name?.text.to_owned(),
+            name: keys.name?.text.to_owned(),
             config: config?,
         })
     }
@@ -487,34 +554,25 @@ impl Reader<'_> {
         };
         if !entries
             .iter()
-            .any(|entry| format::INTERFACE.key(&entry.key.text).is_some())
+            .any(|entry| INTERFACE.key(&entry.key.text).is_some())
         {
             return Err(value);
         }
-        let Some(fields) = self.fields(value, &format::INTERFACE) else {
+        let Some(keys) = InterfaceKeys::read(self, value) else {
             side.sound = false;
             return Ok(None);
         };
-        if let Some(value) = fields.get("vlan") {
+        if let Some(value) = keys.vlan {
             side.vlan = self.vlan(value, side.at, firewall);
             side.sound &= side.vlan.is_some();
         }
-        Ok(fields.get("address"))
+        Ok(keys.address)
     }
 
     fn vlan(&mut self, value: Value<'_>, name: Span, firewall: &FirewallDraft) -> Option<Vlan> {
-        let fields = self.fields(value, &format::VLAN)?;
-        let below = fields
-            .get("on")
-            .and_then(|value| self.line(value, "an interface"));
-        let id = fields
-            .get("id")
-            .and_then(|value| self.number(value, "a VLAN", 1..=4094));
-        let service = match fields.get("service") {
-            Some(value) => self.boolean(value),
-            None => Some(false),
-        };
-        let (below, id, service) = (below?, id?, service?);
+        let keys = VlanKeys::read(self, value)?;
+        let (below, id) = (keys.on?, keys.id.filter(|_| keys.sound)?);
+        let service = keys.service.unwrap_or_default();
         let Some(on) = firewall.names().position(|known| known == below.text) else {
             let help = words::suggest(below.text, firewall.names());
             self.no_such(below, "interface", help);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::scenario::{
     Family, Host,
     format::{
-        self,
+        ADDRESS, Shape,
         words::{self, family_name, quote},
     },
     read::{
@@ -13,6 +13,7 @@ use crate::scenario::{
         address::{QUOTE_IPV6, family_of, reserved_in},
         fields::Value,
         firewall::FirewallDraft,
+        keys::{keys, raw},
     },
     text::{
         source::Span,
@@ -25,6 +26,16 @@ pub(super) const RESERVED: [&str; 3] = ["firewall", "any", "reply"];
 
 /// Most hosts of a scenario.
 const MAX_HOSTS: usize = 4096;
+
+keys! {
+    /// A machine that sends to the firewall or receives through it.
+    HOST = "host", "the host", struct HostKeys<'n> {
+        /// The firewall's interface that the host is reached through.
+        behind: Value<'n> = Shape::Text => raw, required;
+        /// Its IPv4 address, its IPv6 address, or a list of both; need not be in the interface's network.
+        address: Value<'n> = Shape::OneOrMore(&ADDRESS) => raw, required;
+    }
+}
 
 /// The hosts as far as they could be read.
 #[derive(Debug, Default)]
@@ -187,14 +198,14 @@ impl Reader<'_> {
             ipv6: None,
             sound: true,
         };
-        let Some(fields) = self.fields(value, &format::HOST) else {
+        let Some(keys) = HostKeys::read(self, value) else {
             host.sound = false;
             return host;
         };
-        if let Some(value) = fields.get("behind") {
+        if let Some(value) = keys.behind {
             host.behind = self.behind(value, firewall);
         }
-        let Some(value) = fields.get("address") else {
+        let Some(value) = keys.address else {
             host.sound = false;
             return host;
         };

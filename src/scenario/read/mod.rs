@@ -10,6 +10,7 @@ mod fields;
 mod firewall;
 mod hosts;
 mod icmp;
+mod keys;
 mod outcome;
 mod packet;
 mod routes;
@@ -21,8 +22,16 @@ use std::path::PathBuf;
 
 use crate::scenario::{
     Scenario,
-    format::{self, words::quote},
-    read::{ends::End, fields::Value},
+    format::{NAME_PATTERN, Shape, words::quote},
+    read::{
+        ends::End,
+        fields::Value,
+        hosts::HOST,
+        keys::{by, keys, raw},
+        outcome::OUTCOME,
+        sandbox::SANDBOX,
+        test::{TEST, conversation::CONVERSATION, matrix::MATRIX, sweep::SWEEP},
+    },
     text::{
         files,
         problem::Draft,
@@ -32,8 +41,30 @@ use crate::scenario::{
 };
 pub(crate) use address::unusable;
 pub(super) use addresses::Stranger;
-#[cfg(test)]
-pub(in crate::scenario) use fields::asked;
+pub(super) use firewall::FIREWALL;
+
+keys! {
+    /// A firewall, the hosts around it, and what should happen to the packets between them.
+    SCENARIO = "scenario", "the scenario", struct ScenarioKeys<'n>.spread() {
+        /// The scenario in a few words; its path when not given.
+        name: Word<'n> = Shape::Text => by(Reader::free_text);
+        /// Why the scenario exists: the requirement, the incident, the policy it stands for.
+        purpose: Word<'n> = Shape::Text => by(Reader::free_text);
+        /// Words by which scenarios can be selected.
+        tags: Value<'n> = Shape::OneOrMore(&Shape::Text) => raw;
+        /// Shared parts to take in, relative to this file; what this file says itself wins.
+        _include "include": Value<'n> = Shape::OneOrMore(&Shape::Text) => raw;
+        /// Where the firewall stands; on this machine, with its programs, when not given.
+        sandbox: Value<'n> = Shape::Object(&SANDBOX) => raw;
+        /// The machine under test: its configuration, interfaces, routes and settings.
+        firewall: Value<'n> = Shape::Object(&FIREWALL) => raw, required;
+        /// Who sends and receives, by name.
+        hosts: Value<'n> = Shape::Map(NAME_PATTERN, &Shape::Object(&HOST)) => raw, required;
+        /// What should happen, one expectation each; a test runs once for every address family that both ends
+        /// have.
+        tests: Value<'n> = Shape::List(&Shape::AnyOf(&[Shape::ShortTest(&OUTCOME), Shape::Object(&TEST), Shape::Object(&MATRIX), Shape::Object(&CONVERSATION), Shape::Object(&SWEEP)])) => raw, required;
+    }
+}
 
 /// What a scenario is called, and whether all of its text is there.
 pub(super) struct About<'a> {
@@ -95,19 +126,15 @@ impl Reader<'_> {
             node: root,
             at: start,
         };
-        let fields = self.fields(value, &format::SCENARIO)?;
-        let name = self.optional_text(&fields, "name");
-        let purpose = self.optional_text(&fields, "purpose");
-        let tags = self.tags(&fields);
-        let sandbox = fields.get("sandbox").map(|value| self.sandbox(value));
-        let firewall = fields.get("firewall").map(|value| self.firewall(value));
+        let keys = ScenarioKeys::read(self, value)?;
+        let tags = keys.tags.map(|value| self.tags(value));
+        let sandbox = keys.sandbox.map(|value| self.sandbox(value));
+        let firewall = keys.firewall.map(|value| self.firewall(value));
         let firewall = firewall.unwrap_or_default();
-        let hosts = fields
-            .get("hosts")
-            .map(|value| self.hosts(value, &firewall));
+        let hosts = keys.hosts.map(|value| self.hosts(value, &firewall));
         let mut hosts = hosts.unwrap_or_default();
         self.strangers(&about.strangers, &firewall, &mut hosts);
-        let cases = match fields.get("tests") {
+        let cases = match keys.tests {
             Some(value) => self.tests(value, about.id, &firewall, &hosts),
             None => Vec::new(),
         };
@@ -115,9 +142,9 @@ impl Reader<'_> {
             id: about.id.to_owned(),
             against: None,
             file: self.sources.get(about.file).path.clone(),
-            name: name.unwrap_or_else(|| about.id.to_owned()),
-            purpose,
-            tags,
+            name: keys.name.map_or(about.id, |name| name.text).to_owned(),
+            purpose: keys.purpose.map(|purpose| purpose.text.to_owned()),
+            tags: tags.unwrap_or_default(),
             sandbox: sandbox.unwrap_or_default(),
             firewall: firewall.finish()?,
             hosts: hosts.finish()?,
@@ -125,16 +152,12 @@ impl Reader<'_> {
         })
     }
 
-    fn optional_text(&mut self, fields: &fields::Fields<'_>, key: &str) -> Option<String> {
-        let word = self.text(fields.get(key)?, "a text")?;
-        Some(word.text.to_owned())
+    fn free_text<'n>(&mut self, value: Value<'n>) -> Option<Word<'n>> {
+        self.text(value, "a text")
     }
 
-    fn tags(&mut self, fields: &fields::Fields<'_>) -> Vec<String> {
+    fn tags(&mut self, value: Value<'_>) -> Vec<String> {
         let mut tags: Vec<String> = Vec::new();
-        let Some(value) = fields.get("tags") else {
-            return tags;
-        };
         for item in self.one_or_more(value, "a tag or a list of tags") {
             let Some(word) = self.line(item, "a tag") else {
                 continue;

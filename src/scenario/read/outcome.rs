@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use crate::scenario::{
     Also, CtState, Expectation, ExpectedVerdict, Family, Log, Looks, PortRange, RejectKind, Share,
     format::{
-        self,
+        COUNT, Object, PORTS, PREFIX_OR_ADDRESS, Shape,
         words::{self, family_name, quote},
     },
     net_text,
@@ -13,12 +13,107 @@ use crate::scenario::{
         Reader,
         address::family_of_net,
         fields::{Fields, Value},
+        keys::{by, decimal, keys, line, raw},
     },
     text::{
         source::Span,
         tree::{Kind, Word},
     },
 };
+
+/// What an outcome looks like. It may have another inside (`otherwise`).
+pub(super) const OUTCOME: Shape = Shape::AnyOf(&OUTCOMES);
+static OUTCOMES: [Shape; 3] = [
+    Shape::Words(&["accept", "drop", "reject"]),
+    Shape::RejectText,
+    Shape::Object(&EXPECT),
+];
+
+keys! {
+    /// What the firewall should do with a packet, exactly one of three, with details. A number or a range
+    /// (`3..6`) instead of details: so many of a repeated packet.
+    EXPECT = "expect", "the outcome", struct ExpectKeys<'n> {
+        /// The packet comes out on the other side of the firewall, or arrives at the firewall itself.
+        _accept "accept": Value<'n> = Shape::AnyOf(&[COUNT, Shape::Object(&ACCEPT)]) => raw, either;
+        /// Nothing comes out and nothing comes back.
+        _drop "drop": Value<'n> = Shape::AnyOf(&[COUNT, Shape::Object(&DROP)]) => raw, either;
+        /// A rule answers with an error, of this kind if one is given.
+        _reject "reject": Value<'n> = Shape::AnyOf(&[Shape::Word(words::reject_words), COUNT, Shape::Object(&REJECT)]) => raw, either;
+        /// What should become of the rest of a repeated packet; anything when not given.
+        otherwise: Value<'n> = Shape::AnyOf(&OUTCOMES) => raw;
+    }
+}
+
+keys! {
+    /// Details of an accepted packet.
+    ACCEPT = "accept", "the outcome", struct AcceptKeys<'n>.also(&DETAILS) {
+        /// The source address that the packet should then have (SNAT, masquerade), or the prefix it should be
+        /// in.
+        source: (IpNet, Span) = PREFIX_OR_ADDRESS => by(Reader::translated);
+        /// The destination address that the packet should then have (DNAT), or the prefix it should be in.
+        destination: (IpNet, Span) = PREFIX_OR_ADDRESS => by(Reader::translated);
+        /// The source port that it should then have, or a range.
+        sport: PortRange = PORTS => by(Reader::translated_port);
+        /// The destination port that it should then have, or a range.
+        dport: PortRange = PORTS => by(Reader::translated_port);
+        /// The time to live or hop limit that it should then have.
+        ttl: u8 = Shape::Number(0, 255) => decimal("a TTL");
+        /// The differentiated services code point that it should then have.
+        dscp: u8 = Shape::Number(0, 63) => decimal("a code point");
+        /// The maximum segment size that it should then announce.
+        mss: u16 = Shape::Number(0, 65535) => decimal("a segment size");
+        /// The packet mark that it should have behind the last rule: `7`, `0x10`.
+        mark: u32 = Shape::Scalar => by(Reader::mark);
+    }
+}
+
+/// `drop:` as a map.
+static DROP: Object =
+    Object::new("drop", "the outcome", " Details of a dropped packet.", &[]).also(&DETAILS);
+
+keys! {
+    /// Details of a rejected packet.
+    REJECT = "reject", "the outcome", struct RejectKeys<'n>.also(&DETAILS) {
+        /// The error that comes back; any when not given.
+        kind: (RejectKind, Word<'n>) = Shape::Word(words::reject_words) => by(Reader::kind_of_reject);
+    }
+}
+
+keys! {
+    /// What every outcome may have.
+    DETAILS = "details", "the outcome", struct DetailsKeys<'n> {
+        /// Who should decide: a rule by its comment, by a part of its text as nft lists it or as its file has
+        /// it, or by its line (`app-server.nft:41`; the end of the path is enough); `policy`; or `chain NAME`
+        /// for any rule of a chain and its policy.
+        by: Word<'n> = Shape::Text => line("a rule's comment or text");
+        /// What connection tracking makes of the packet. Asking switches connection tracking on.
+        state: CtState = Shape::Word(states) => by(Reader::state);
+        /// A rule on its way logs it with this prefix.
+        log: Log = Shape::AnyOf(&[Shape::Text, Shape::Object(&LOG_RECORD)]) => by(Reader::log);
+        /// By how many packets named counters grow: `{ ssh: 1 }`.
+        counter: Vec<(String, u64)> = Shape::Map("", &Shape::Number(0, 65535)) => by(Reader::counters);
+        /// Elements that sets have afterwards: `{ blocked: 198.51.100.7 }`.
+        in_set "in-set": Vec<(String, String)> = Shape::Map("", &Shape::OneOrMore(&Shape::Scalar)) => by(Reader::elements);
+        /// Elements that sets do not have afterwards.
+        not_in_set "not-in-set": Vec<(String, String)> = Shape::Map("", &Shape::OneOrMore(&Shape::Scalar)) => by(Reader::elements);
+        /// So many of a repeated packet: `3`, `3..6`; all of them when not given.
+        count: ((u32, u32), Span) = COUNT => by(Reader::share);
+    }
+}
+
+keys! {
+    /// A record of the log.
+    LOG_RECORD = "log", "the record", struct LogRecordKeys<'n> {
+        /// What it begins with.
+        prefix: Word<'n> = Shape::Text => line("the prefix of a record"), required;
+        /// The group that must be told (`log group N`), as a logging daemon would be.
+        group: u16 = Shape::Number(0, 65535) => decimal("a group");
+    }
+}
+
+fn states() -> Vec<&'static str> {
+    CtState::ALL.map(CtState::word).to_vec()
+}
 
 /// An expectation, and where its details stand.
 #[derive(Debug, Clone)]
@@ -110,11 +205,9 @@ impl Reader<'_> {
                 self.outcome_word(word)
             }
             Kind::Map(_) => {
-                let fields = self.fields(value, &format::EXPECT)?;
-                let otherwise = fields
-                    .get("otherwise")
-                    .map(|value| (value, self.outcome(value)));
-                let (verdict, value) = self.either(&fields)?;
+                let keys = ExpectKeys::read(self, value)?;
+                let otherwise = keys.otherwise.map(|value| (value, self.outcome(value)));
+                let (verdict, value) = keys.either()?;
                 let mut outcome = match verdict {
                     "accept" => self.accept(value),
                     "drop" => self.drop(value),
@@ -237,56 +330,34 @@ impl Reader<'_> {
         }))
     }
 
+    /// What every verdict may have; `None` if something of the map could not be read.
     fn details(&mut self, fields: &Fields<'_>) -> Option<Details> {
-        let by = match fields.get("by") {
-            Some(value) => {
-                let word = self.line(value, "a rule's comment or text");
-                word.map(|word| Some(word.text.to_owned()))
-            }
-            None => Some(None),
-        };
-        let state = match fields.get("state") {
-            Some(value) => self.state(value).map(Some),
-            None => Some(None),
-        };
-        let log = match fields.get("log") {
-            Some(value) => self.log(value).map(Some),
-            None => Some(None),
-        };
-        let counters = match fields.get("counter") {
-            Some(value) => self.counters(value),
-            None => Some(Vec::new()),
-        };
-        let in_set = self.elements(fields, "in-set");
-        let not_in_set = self.elements(fields, "not-in-set");
-        let share = match fields.get("count") {
-            Some(value) => {
-                let word = self.line(value, "a number of packets");
-                word.and_then(|word| match self.count(word)? {
-                    Some(share) => Some(Some((share, word.span))),
-                    None => {
-                        let message = format!("{} is not a number of packets", quote(word.text));
-                        self.problem(word.span, message)
-                            .help("write `3`, or a range: `3..6`".to_owned());
-                        None
-                    }
-                })
-            }
-            None => Some(None),
-        };
-        let share = share?;
-        Some(Details {
-            by: by?,
+        let keys = DetailsKeys::of(self, fields.clone());
+        let details = Details {
+            by: keys.by.map(|word| word.text.to_owned()),
+            share: keys.count.map(|(share, _)| share),
+            counted: keys.count.map(|(_, span)| span),
             also: Also {
-                state: state?,
-                log: log?,
-                counters: counters?,
-                in_set: in_set?,
-                not_in_set: not_in_set?,
+                state: keys.state,
+                log: keys.log.clone(),
+                counters: keys.counter.clone().unwrap_or_default(),
+                in_set: keys.in_set.clone().unwrap_or_default(),
+                not_in_set: keys.not_in_set.clone().unwrap_or_default(),
             },
-            share: share.map(|(share, _)| share),
-            counted: share.map(|(_, span)| span),
-        })
+        };
+        keys.sound.then_some(details)
+    }
+
+    /// `count:` of a map, and where it stands.
+    fn share(&mut self, value: Value<'_>) -> Option<((u32, u32), Span)> {
+        let word = self.line(value, "a number of packets")?;
+        let share = self.count(word)?;
+        if share.is_none() {
+            let message = format!("{} is not a number of packets", quote(word.text));
+            self.problem(word.span, message)
+                .help("write `3`, or a range: `3..6`".to_owned());
+        }
+        Some((share?, word.span))
     }
 
     fn state(&mut self, value: Value<'_>) -> Option<CtState> {
@@ -309,18 +380,12 @@ impl Reader<'_> {
                 group: None,
             });
         }
-        let fields = self.fields(value, &format::LOG_RECORD)?;
-        let prefix = fields
-            .get("prefix")
-            .and_then(|value| self.line(value, "the prefix of a record"));
-        let group = match fields.get("group") {
-            Some(value) => self.number(value, "a group", 0..=65535).map(Some),
-            None => Some(None),
+        let keys = LogRecordKeys::read(self, value)?;
+        let log = Log {
+            prefix: keys.prefix?.text.to_owned(),
+            group: keys.group,
         };
-        Some(Log {
-            prefix: prefix?.text.to_owned(),
-            group: group?,
-        })
+        keys.sound.then_some(log)
     }
 
     fn counters(&mut self, value: Value<'_>) -> Option<Vec<(String, u64)>> {
@@ -333,10 +398,7 @@ impl Reader<'_> {
         Some(counters)
     }
 
-    fn elements(&mut self, fields: &Fields<'_>, key: &str) -> Option<Vec<(String, String)>> {
-        let Some(value) = fields.get(key) else {
-            return Some(Vec::new());
-        };
+    fn elements(&mut self, value: Value<'_>) -> Option<Vec<(String, String)>> {
         let mut elements = Vec::new();
         for (set, value) in self.entries(value, "sets and their elements")? {
             for item in self.one_or_more(value, "an element or a list of elements") {
@@ -351,29 +413,21 @@ impl Reader<'_> {
         if let Some(details) = self.counted(value)? {
             return Some(Outcome::accepted().with(details));
         }
-        let fields = self.fields(value, &format::ACCEPT)?;
-        let source = self.translated(&fields, "source");
-        let destination = self.translated(&fields, "destination");
-        let sport = self.translated_port(&fields, "sport");
-        let dport = self.translated_port(&fields, "dport");
-        let ttl = self.seen_number(&fields, "ttl", "a TTL", 255);
-        let dscp = self.seen_number(&fields, "dscp", "a code point", 63);
-        let mss = self.seen_number(&fields, "mss", "a segment size", 65535);
-        let mark = match fields.get("mark") {
-            Some(value) => self.mark(value).map(Some),
-            None => Some(None),
-        };
-        let details = self.details(&fields);
-        let (source, destination) = (source?, destination?);
+        let keys = AcceptKeys::read(self, value)?;
+        let details = self.details(&keys);
+        if !keys.sound {
+            return None;
+        }
+        let (source, destination) = (keys.source, keys.destination);
         let looks = Looks {
             source: source.map(|(net, _)| net),
             destination: destination.map(|(net, _)| net),
-            sport: sport?,
-            dport: dport?,
-            ttl: ttl?.and_then(|ttl| u8::try_from(ttl).ok()),
-            dscp: dscp?.and_then(|dscp| u8::try_from(dscp).ok()),
-            mss: mss?,
-            mark: mark?,
+            sport: keys.sport,
+            dport: keys.dport,
+            ttl: keys.ttl,
+            dscp: keys.dscp,
+            mss: keys.mss,
+            mark: keys.mark,
         };
         let mut outcome = Outcome::plain(ExpectedVerdict::Accept(looks)).with(details?);
         for (net, at) in [source, destination].into_iter().flatten() {
@@ -391,38 +445,24 @@ impl Reader<'_> {
         Some(outcome)
     }
 
-    fn translated(&mut self, fields: &Fields<'_>, name: &str) -> Option<Option<(IpNet, Span)>> {
-        let Some(value) = fields.get(name) else {
-            return Some(None);
-        };
+    fn translated(&mut self, value: Value<'_>) -> Option<(IpNet, Span)> {
         let word = self.line(value, "an address")?;
         let net = match word.text.parse::<IpNet>() {
             Ok(net) => net.trunc(),
             Err(_) => IpNet::from(self.ip(word)?),
         };
-        Some(Some((net, word.span)))
+        Some((net, word.span))
     }
 
-    fn translated_port(&mut self, fields: &Fields<'_>, name: &str) -> Option<Option<PortRange>> {
-        let Some(value) = fields.get(name) else {
-            return Some(None);
-        };
+    fn translated_port(&mut self, value: Value<'_>) -> Option<PortRange> {
         let word = self.line(value, "a port")?;
         let (first, last) = self.port_range("tcp", word)?;
-        Some(Some(PortRange(first, last)))
+        Some(PortRange(first, last))
     }
 
-    fn seen_number(
-        &mut self,
-        fields: &Fields<'_>,
-        name: &str,
-        what: &str,
-        most: u16,
-    ) -> Option<Option<u16>> {
-        match fields.get(name) {
-            Some(value) => self.number(value, what, 0..=most).map(Some),
-            None => Some(None),
-        }
+    /// A packet mark, and where it stands.
+    pub(super) fn mark_at(&mut self, value: Value<'_>) -> Option<(u32, Span)> {
+        Some((self.mark(value)?, value.span()))
     }
 
     /// A packet mark, in decimal or in hexadecimal.
@@ -443,7 +483,7 @@ impl Reader<'_> {
         if let Some(details) = self.counted(value)? {
             return Some(Outcome::plain(ExpectedVerdict::Drop).with(details));
         }
-        let fields = self.fields(value, &format::DROP)?;
+        let fields = self.fields(value, &DROP)?;
         let details = self.details(&fields)?;
         Some(Outcome::plain(ExpectedVerdict::Drop).with(details))
     }
@@ -453,19 +493,17 @@ impl Reader<'_> {
             return Some(Outcome::reject(None).with(details));
         }
         if let Kind::Scalar(_) = value.node.kind {
-            let word = self.line(value, "a kind of reject")?;
-            let kind = self.reject_kind(word)?;
+            let kind = self.kind_of_reject(value)?;
             return Some(Outcome::reject(Some(kind)));
         }
-        let fields = self.fields(value, &format::REJECT)?;
-        let kind = match fields.get("kind") {
-            Some(value) => {
-                let word = self.line(value, "a kind of reject");
-                word.and_then(|word| self.reject_kind(word)).map(Some)
-            }
-            None => Some(None),
-        };
-        let details = self.details(&fields);
-        Some(Outcome::reject(kind?).with(details?))
+        let keys = RejectKeys::read(self, value)?;
+        let details = self.details(&keys);
+        let outcome = Outcome::reject(keys.kind).with(details?);
+        keys.sound.then_some(outcome)
+    }
+
+    fn kind_of_reject<'n>(&mut self, value: Value<'n>) -> Option<(RejectKind, Word<'n>)> {
+        let word = self.line(value, "a kind of reject")?;
+        self.reject_kind(word)
     }
 }

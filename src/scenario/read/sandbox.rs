@@ -2,27 +2,49 @@
 
 use crate::scenario::{
     ContainerImage, Sandbox,
-    format::{self, words::quote},
-    read::{Reader, fields::Value},
+    format::{Shape, words::quote},
+    read::{
+        Reader,
+        fields::Value,
+        keys::{keys, raw},
+    },
     text::files,
 };
+
+keys! {
+    /// Whose programs load the configuration.
+    SANDBOX = "sandbox", "the sandbox", struct SandboxKeys<'n>.spread() {
+        /// A disposable container, with the programs of an image.
+        docker: Value<'n> = Shape::Object(&DOCKER) => raw, required;
+    }
+}
+
+keys! {
+    /// What the container is made from.
+    DOCKER = "docker", "the container", struct DockerKeys<'n>.spread() {
+        /// An image of the container engine, or of a registry: `debian:12`.
+        _image "image": Value<'n> = Shape::Text => raw, either;
+        /// A folder with a `Dockerfile`, or such a file, relative to this file; built when it is needed.
+        dockerfile: Value<'n> = Shape::Text => raw, either;
+        /// What the Dockerfile builds upon, for those that have `ARG BASE`: `debian:13`.
+        base: Value<'n> = Shape::Text => raw;
+    }
+}
 
 impl Reader<'_> {
     /// What could not be read is reported, and then of no account.
     pub(super) fn sandbox(&mut self, value: Value<'_>) -> Sandbox {
-        let Some(fields) = self.fields(value, &format::SANDBOX) else {
-            return Sandbox::Machine;
-        };
-        let container = fields.get("docker").and_then(|value| self.container(value));
+        let keys = SandboxKeys::read(self, value);
+        let docker = keys.and_then(|keys| keys.docker);
+        let container = docker.and_then(|value| self.container(value));
         container.map_or(Sandbox::Machine, Sandbox::Container)
     }
 
     fn container(&mut self, value: Value<'_>) -> Option<ContainerImage> {
-        let fields = self.fields(value, &format::DOCKER)?;
-        let (key, value) = self.either(&fields)?;
-        let base = fields.get("base");
-        if key == "image" {
-            if let Some(base) = base {
+        let keys = DockerKeys::read(self, value)?;
+        let (_, value) = keys.either()?;
+        if keys.dockerfile.is_none() {
+            if let Some(base) = keys.base {
                 self.problem(base.span(), "an image that is not built has no base")
                     .help("say `dockerfile:` instead of `image:`, or leave `base:` out".to_owned());
             }
@@ -55,7 +77,9 @@ impl Reader<'_> {
             .help(Some(format!("looked for {}", dockerfile.display())));
             return None;
         }
-        let base = base.and_then(|base| self.line(base, "the name of an image"));
+        let base = keys
+            .base
+            .and_then(|base| self.line(base, "the name of an image"));
         Some(ContainerImage::Dockerfile {
             path,
             base: base.map(|word| word.text.to_owned()),

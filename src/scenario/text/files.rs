@@ -10,7 +10,7 @@ use std::{
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads a YAML file. The error completes the sentence "the file …".
-pub(in crate::scenario) fn read_text(path: &Path) -> Result<String, String> {
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     check_file(path)?;
     let file = File::open(path).map_err(|error| reason(&error))?;
     let mut bytes = Vec::new();
@@ -26,7 +26,7 @@ pub(in crate::scenario) fn read_text(path: &Path) -> Result<String, String> {
 }
 
 /// Whether a text that is already in memory may be read.
-pub(in crate::scenario) fn check_size(text: &str) -> Result<(), String> {
+pub(crate) fn check_size(text: &str) -> Result<(), String> {
     if text.len() as u64 > MAX_BYTES {
         return Err(too_big());
     }
@@ -55,7 +55,7 @@ fn not_utf8(bytes: &[u8], valid: usize) -> String {
 }
 
 /// Whether the path is a file that can be read.
-pub(in crate::scenario) fn check_file(path: &Path) -> Result<(), String> {
+pub(crate) fn check_file(path: &Path) -> Result<(), String> {
     let metadata = metadata(path)?;
     if metadata.is_dir() {
         return Err("is a folder, not a file".to_owned());
@@ -64,7 +64,7 @@ pub(in crate::scenario) fn check_file(path: &Path) -> Result<(), String> {
 }
 
 /// Whether the path is a folder that can be read.
-pub(in crate::scenario) fn check_folder(path: &Path) -> Result<(), String> {
+pub(crate) fn check_folder(path: &Path) -> Result<(), String> {
     if !metadata(path)?.is_dir() {
         return Err("is a file, not a folder".to_owned());
     }
@@ -72,7 +72,7 @@ pub(in crate::scenario) fn check_folder(path: &Path) -> Result<(), String> {
 }
 
 /// Whether the path is a file or folder that can be read.
-pub(in crate::scenario) fn check_file_or_folder(path: &Path) -> Result<(), String> {
+pub(crate) fn check_file_or_folder(path: &Path) -> Result<(), String> {
     let metadata = metadata(path)?;
     if metadata.is_dir() {
         return fs::read_dir(path)
@@ -95,7 +95,7 @@ fn readable_file(path: &Path, metadata: &Metadata) -> Result<(), String> {
 }
 
 /// Completes the sentence "the file …".
-pub(in crate::scenario) fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "cannot be read: permission denied".to_owned(),
@@ -105,12 +105,12 @@ pub(in crate::scenario) fn reason(error: &io::Error) -> String {
 }
 
 /// A path that is relative to a folder.
-pub(in crate::scenario) fn join(folder: &Path, path: &str) -> PathBuf {
+pub(crate) fn join(folder: &Path, path: &str) -> PathBuf {
     tidy(folder.join(path))
 }
 
 /// The path without needless `..`, where leaving them out names the same file.
-pub(in crate::scenario) fn tidy(joined: PathBuf) -> PathBuf {
+pub(crate) fn tidy(joined: PathBuf) -> PathBuf {
     let mut tidy = PathBuf::new();
     for component in joined.components() {
         match component {

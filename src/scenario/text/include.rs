@@ -32,11 +32,11 @@ const OWN_KEYS: [&str; 2] = ["name", "purpose"];
 const LIST_KEYS: [&str; 2] = ["tags", "tests"];
 
 /// A document with its parts.
-pub(in crate::scenario) struct Merged {
-    pub(in crate::scenario) root: Node,
+pub(crate) struct Merged {
+    pub(crate) root: Node,
     /// A part is missing.
-    pub(in crate::scenario) incomplete: bool,
-    pub(in crate::scenario) problems: Vec<Draft>,
+    pub(crate) incomplete: bool,
+    pub(crate) problems: Vec<Draft>,
 }
 
 struct Includer<'s> {
@@ -50,10 +50,7 @@ struct Includer<'s> {
 }
 
 /// The document in file number `file`, with everything that it includes.
-pub(in crate::scenario) fn document(
-    sources: &mut Sources,
-    file: usize,
-) -> Result<Merged, Vec<Draft>> {
+pub(crate) fn document(sources: &mut Sources, file: usize) -> Result<Merged, Vec<Draft>> {
     let root = yaml::parse(sources, file)?;
     let start = identity(&sources.get(file).path);
     let mut includer = Includer {
@@ -102,8 +99,6 @@ impl Includer<'_> {
         let Kind::Map(entries) = &mut root.kind else {
             return root;
         };
-        #[cfg(test)]
-        crate::scenario::read::asked::note("scenario", "include");
         let Some(index) = entries.iter().position(|entry| entry.key.text == "include") else {
             return root;
         };

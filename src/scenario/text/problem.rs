@@ -54,7 +54,7 @@ pub struct Problems(Vec<Problem>);
 
 impl Problem {
     /// A problem that is about no place in a file.
-    pub(in crate::scenario) fn general(message: impl Into<String>) -> Self {
+    pub(crate) fn general(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             location: None,
@@ -64,14 +64,14 @@ impl Problem {
     }
 
     /// The same of a message that has what to do about it in brackets on its second line.
-    pub(in crate::scenario) fn words(message: &str) -> Self {
+    pub(crate) fn words(message: &str) -> Self {
         match message.split_once("\n(") {
             Some((message, help)) => Self::general(message).help(help.trim_end_matches(')')),
             None => Self::general(message),
         }
     }
 
-    pub(in crate::scenario) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -142,7 +142,7 @@ impl Excerpt {
 impl Problems {
     /// Sorted by file and line; the same problem seen twice (an include of two scenarios, an alias
     /// used twice) counts once.
-    pub(in crate::scenario) fn new(mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
         fn place(problem: &Problem) -> Option<(&PathBuf, usize, usize)> {
             let at = problem.location.as_ref()?;
             Some((&at.file, at.line, at.column))
@@ -161,7 +161,7 @@ impl Problems {
         Self(kept)
     }
 
-    pub(in crate::scenario) fn into_vec(self) -> Vec<Problem> {
+    pub(crate) fn into_vec(self) -> Vec<Problem> {
         self.0
     }
 
@@ -217,8 +217,8 @@ impl std::error::Error for Problems {}
 
 /// A problem while its file is still being read: it points with spans.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) struct Draft {
-    pub(in crate::scenario) at: Span,
+pub(crate) struct Draft {
+    pub(crate) at: Span,
     message: String,
     label: Option<String>,
     also: Vec<(Span, String)>,
@@ -226,7 +226,7 @@ pub(in crate::scenario) struct Draft {
 }
 
 impl Draft {
-    pub(in crate::scenario) fn new(at: Span, message: impl Into<String>) -> Self {
+    pub(crate) fn new(at: Span, message: impl Into<String>) -> Self {
         Self {
             at,
             message: message.into(),
@@ -237,24 +237,24 @@ impl Draft {
     }
 
     /// Says something next to the underlined words.
-    pub(in crate::scenario) fn label(&mut self, label: impl Into<String>) -> &mut Self {
+    pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = Some(label.into());
         self
     }
 
     /// Points at a second place.
-    pub(in crate::scenario) fn also(&mut self, at: Span, label: impl Into<String>) -> &mut Self {
+    pub(crate) fn also(&mut self, at: Span, label: impl Into<String>) -> &mut Self {
         self.also.push((at, label.into()));
         self
     }
 
-    pub(in crate::scenario) fn help(&mut self, help: impl Into<Option<String>>) -> &mut Self {
+    pub(crate) fn help(&mut self, help: impl Into<Option<String>>) -> &mut Self {
         self.help = help.into();
         self
     }
 
     /// Gives another help in place of one of these.
-    pub(in crate::scenario) fn replace_help(&mut self, these: &[&str], other: &str) {
+    pub(crate) fn replace_help(&mut self, these: &[&str], other: &str) {
         if self
             .help
             .as_deref()
@@ -264,7 +264,7 @@ impl Draft {
         }
     }
 
-    pub(in crate::scenario) fn finish(self, sources: &Sources) -> Problem {
+    pub(crate) fn finish(self, sources: &Sources) -> Problem {
         // Nothing in particular can be shown of a whole file.
         let whole_file = self.at.start == 0 && self.at.end == 0;
         let mut places = vec![MarkedSpan {

@@ -14,44 +14,44 @@ use crate::scenario::Location;
 
 /// A stretch of one file, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::scenario) struct Span {
+pub(crate) struct Span {
     /// Which of the [`Sources`].
-    pub(in crate::scenario) file: usize,
+    pub(crate) file: usize,
     /// First byte.
-    pub(in crate::scenario) start: usize,
+    pub(crate) start: usize,
     /// One past the last byte.
-    pub(in crate::scenario) end: usize,
+    pub(crate) end: usize,
 }
 
 /// One file as it was read.
 #[derive(Debug)]
-pub(in crate::scenario) struct Source {
+pub(crate) struct Source {
     /// The file as the user named it.
-    pub(in crate::scenario) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its text, without a byte order mark.
-    pub(in crate::scenario) text: String,
+    pub(crate) text: String,
     /// Where each line starts, in bytes.
     lines: Vec<usize>,
 }
 
 /// SHA-256 over all texts of a scenario, each behind its length.
-pub(in crate::scenario) type Fingerprint = [u8; 32];
+pub(crate) type Fingerprint = [u8; 32];
 
 /// Every file that was read for one scenario.
 #[derive(Debug, Default)]
-pub(in crate::scenario) struct Sources(Vec<Source>);
+pub(crate) struct Sources(Vec<Source>);
 
 impl Sources {
-    pub(in crate::scenario) fn add(&mut self, path: &Path, text: &str) -> usize {
+    pub(crate) fn add(&mut self, path: &Path, text: &str) -> usize {
         self.0.push(Source::new(path, text));
         self.0.len() - 1
     }
 
-    pub(in crate::scenario) fn get(&self, file: usize) -> &Source {
+    pub(crate) fn get(&self, file: usize) -> &Source {
         &self.0[file]
     }
 
-    pub(in crate::scenario) fn fingerprint(&self) -> Fingerprint {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         for source in &self.0 {
             hash.update(source.text.len().to_le_bytes());
@@ -60,18 +60,18 @@ impl Sources {
         hash.finalize().into()
     }
 
-    pub(in crate::scenario) fn location(&self, span: Span) -> Location {
+    pub(crate) fn location(&self, span: Span) -> Location {
         self.get(span.file).location(span.start)
     }
 
     /// The folder that relative paths in this file start from.
-    pub(in crate::scenario) fn folder(&self, file: usize) -> &Path {
+    pub(crate) fn folder(&self, file: usize) -> &Path {
         self.get(file).path.parent().unwrap_or(Path::new(""))
     }
 }
 
 impl Source {
-    pub(in crate::scenario) fn new(path: &Path, text: &str) -> Self {
+    pub(crate) fn new(path: &Path, text: &str) -> Self {
         // Editors on Windows begin UTF-8 files with a byte order mark; it is no part of the text.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let starts = text.match_indices('\n').map(|(newline, _)| newline + 1);
@@ -83,12 +83,12 @@ impl Source {
     }
 
     /// The line that holds this byte, from 0.
-    pub(in crate::scenario) fn line_of(&self, byte: usize) -> usize {
+    pub(crate) fn line_of(&self, byte: usize) -> usize {
         self.lines.partition_point(|start| *start <= byte) - 1
     }
 
     /// The bytes of this line (from 0), without its end.
-    pub(in crate::scenario) fn line(&self, line: usize) -> Range<usize> {
+    pub(crate) fn line(&self, line: usize) -> Range<usize> {
         let start = self.lines[line];
         let end = match self.lines.get(line + 1) {
             Some(next) => next - 1,
@@ -97,7 +97,7 @@ impl Source {
         start..end
     }
 
-    pub(in crate::scenario) fn location(&self, byte: usize) -> Location {
+    pub(crate) fn location(&self, byte: usize) -> Location {
         let line = self.line_of(byte);
         Location {
             file: self.path.clone(),
@@ -107,7 +107,7 @@ impl Source {
     }
 
     /// A range that lies in the text and on character boundaries, whatever was asked for.
-    pub(in crate::scenario) fn clamp(&self, range: Range<usize>) -> Range<usize> {
+    pub(crate) fn clamp(&self, range: Range<usize>) -> Range<usize> {
         let start = self.text.floor_char_boundary(range.start);
         let end = self.text.ceil_char_boundary(range.end.max(start));
         start..end

@@ -4,15 +4,15 @@ use crate::scenario::text::source::Span;
 
 /// A value.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) struct Node {
+pub(crate) struct Node {
     /// The whole scalar; of a map or list, at least its start.
-    pub(in crate::scenario) span: Span,
-    pub(in crate::scenario) kind: Kind,
+    pub(crate) span: Span,
+    pub(crate) kind: Kind,
 }
 
 /// What a [`Node`] is.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) enum Kind {
+pub(crate) enum Kind {
     /// In the order written; keys are unique.
     Map(Vec<Entry>),
     List(Vec<Node>),
@@ -23,34 +23,34 @@ pub(in crate::scenario) enum Kind {
 
 /// A key and its value.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) struct Entry {
-    pub(in crate::scenario) key: Scalar,
-    pub(in crate::scenario) value: Node,
+pub(crate) struct Entry {
+    pub(crate) key: Scalar,
+    pub(crate) value: Node,
 }
 
 /// A string, number or boolean: YAML's guess at which is ignored, the text counts.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) struct Scalar {
-    pub(in crate::scenario) text: String,
+pub(crate) struct Scalar {
+    pub(crate) text: String,
     /// All of it, quotes included.
-    pub(in crate::scenario) span: Span,
+    pub(crate) span: Span,
     /// Where `text` stands literally in the source; `None` for escapes and folded lines.
-    pub(in crate::scenario) literal: Option<usize>,
+    pub(crate) literal: Option<usize>,
     /// Written without quotes.
-    pub(in crate::scenario) plain: bool,
+    pub(crate) plain: bool,
 }
 
 /// A piece of a scalar that can be pointed at.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::scenario) struct Word<'t> {
-    pub(in crate::scenario) text: &'t str,
-    pub(in crate::scenario) span: Span,
+pub(crate) struct Word<'t> {
+    pub(crate) text: &'t str,
+    pub(crate) span: Span,
     /// Whether `span` covers exactly `text`.
     literal: bool,
 }
 
 impl Scalar {
-    pub(in crate::scenario) fn word(&self) -> Word<'_> {
+    pub(crate) fn word(&self) -> Word<'_> {
         match self.literal {
             Some(start) => Word {
                 text: &self.text,
@@ -72,7 +72,7 @@ impl Scalar {
 
 impl<'t> Word<'t> {
     /// The part of this word that `part`, a slice of its text, is.
-    pub(in crate::scenario) fn part(self, part: &'t str) -> Self {
+    pub(crate) fn part(self, part: &'t str) -> Self {
         let offset = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
         let Some(offset) = offset.filter(|offset| offset + part.len() <= self.text.len()) else {
             return Self { text: part, ..self };
@@ -93,20 +93,20 @@ impl<'t> Word<'t> {
         }
     }
 
-    pub(in crate::scenario) fn trim(self) -> Self {
+    pub(crate) fn trim(self) -> Self {
         self.part(self.text.trim())
     }
 
-    pub(in crate::scenario) fn split_once(self, separator: &str) -> Option<(Self, Self)> {
+    pub(crate) fn split_once(self, separator: &str) -> Option<(Self, Self)> {
         let (left, right) = self.text.split_once(separator)?;
         Some((self.part(left), self.part(right)))
     }
 
-    pub(in crate::scenario) fn split(self, separator: char) -> impl Iterator<Item = Self> {
+    pub(crate) fn split(self, separator: char) -> impl Iterator<Item = Self> {
         self.text.split(separator).map(move |part| self.part(part))
     }
 
-    pub(in crate::scenario) fn split_whitespace(self) -> impl Iterator<Item = Self> {
+    pub(crate) fn split_whitespace(self) -> impl Iterator<Item = Self> {
         self.text
             .split_whitespace()
             .map(move |part| self.part(part))

@@ -31,7 +31,7 @@ const MAX_ALIASES: usize = 10_000;
 const MAX_KEY: usize = 8 * 1024;
 
 /// The document in file number `file`.
-pub(in crate::scenario) fn parse(sources: &Sources, file: usize) -> Result<Node, Vec<Draft>> {
+pub(crate) fn parse(sources: &Sources, file: usize) -> Result<Node, Vec<Draft>> {
     let source = sources.get(file);
     let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(&source.text, options())
         .map_err(|error| vec![explain(&error, source, file)])?;

@@ -7,16 +7,26 @@ use firedrill_harness::{
 
 use crate::scenario::{
     Family, PacketSpec,
-    format::{self, words::quote},
+    format::{Shape, words::quote},
     read::{
         Reader,
         address::family_of,
         fields::Value,
-        packet::draft::PacketDraft,
-        packet::{capture, layer::Layer},
+        keys::{keys, line, number},
+        packet::{capture, draft::PacketDraft},
     },
-    text::source::Span,
+    text::{source::Span, tree::Word},
 };
+
+keys! {
+    /// A packet of a capture file.
+    PCAP = "pcap", "the capture", struct PcapKeys<'n> {
+        /// The capture, a pcap or pcapng file, relative to this file.
+        file: Word<'n> = Shape::Text => line("the path of a capture"), required;
+        /// Which packet of it, counted from 1; the first when not given.
+        packet: u32 = Shape::Number(1, u32::MAX) => number;
+    }
+}
 
 /// Longest beginning of a packet that the name of a case repeats, in bytes.
 const LONGEST_NAME: usize = 20;
@@ -35,14 +45,9 @@ impl Reader<'_> {
     }
 
     pub(super) fn captured(&mut self, value: Value<'_>) -> Option<PacketDraft> {
-        let mut layer = Layer::of(self, value, &format::PCAP)?;
-        let file = layer.fields.get("file");
-        let file = file.and_then(|value| layer.reader.line(value, "the path of a capture"));
-        let number: u32 = layer.number("packet").unwrap_or(1);
-        if !layer.sound {
-            return None;
-        }
-        let word = file?;
+        let keys = PcapKeys::read(self, value)?;
+        let word = keys.finish(keys.file?)?;
+        let number = keys.packet.unwrap_or(1);
         let path = self.path(word);
         match capture::packet(&path, number) {
             Ok(bytes) => {

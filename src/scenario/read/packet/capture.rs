@@ -16,7 +16,7 @@ const WINDOW: usize = 1 << 20;
 
 /// The packet with this number, counted from 1 as Wireshark does, from its IP header on. The error completes
 /// the sentence "the capture …".
-pub(in crate::scenario) fn packet(path: &Path, number: u32) -> Result<Vec<u8>, String> {
+pub(crate) fn packet(path: &Path, number: u32) -> Result<Vec<u8>, String> {
     files::check_file(path)?;
     let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
     let size = file.metadata().map_or(0, |metadata| metadata.len());

@@ -2,33 +2,40 @@
 
 use firedrill_harness::packet::Transport;
 
-use crate::scenario::{Family, PacketSpec, TcpFlags, read::icmp::Icmp, text::source::Span};
+use crate::scenario::{
+    Family, PacketSpec, TcpFlags,
+    read::{
+        fields::{Fields, Value},
+        icmp::Icmp,
+    },
+    text::source::Span,
+};
 
 /// The SYN bit: what a connection starts with.
-pub(in crate::scenario::read) const SYN: TcpFlags = TcpFlags(0x02);
+pub(crate) const SYN: TcpFlags = TcpFlags(0x02);
 
 /// One packet to send, in every family that it exists in.
 #[derive(Debug, Clone)]
-pub(in crate::scenario::read) struct PacketDraft {
+pub(crate) struct PacketDraft {
     /// `tcp/443`, `tcp/443 flags fin`.
-    pub(in crate::scenario::read) text: String,
+    pub(crate) text: String,
     /// Part of the sample that `any` stands for.
-    pub(in crate::scenario::read) of_any: bool,
-    pub(in crate::scenario::read) at: Span,
+    pub(crate) of_any: bool,
+    pub(crate) at: Span,
     /// The packet; of an ICMP message without its type and code.
-    pub(in crate::scenario::read) packet: PacketSpec,
+    pub(crate) packet: PacketSpec,
     /// The type and code of an ICMP message.
-    pub(in crate::scenario::read) icmp: Option<Icmp>,
+    pub(crate) icmp: Option<Icmp>,
     /// What an ICMP error quotes.
-    pub(in crate::scenario::read) quote: Option<Box<PacketDraft>>,
+    pub(crate) quote: Option<Box<PacketDraft>>,
     /// The one family in which it exists, and what says so.
-    pub(in crate::scenario::read) only: Option<(Family, Span)>,
+    pub(crate) only: Option<(Family, Span)>,
     /// A field that the kernel of the firewall writes itself, and where it stands.
-    pub(in crate::scenario::read) not_from_firewall: Option<(Span, &'static str)>,
+    pub(crate) not_from_firewall: Option<(Span, &'static str)>,
 }
 
 impl PacketDraft {
-    pub(in crate::scenario::read) fn new(text: String, at: Span, packet: PacketSpec) -> Self {
+    pub(crate) fn new(text: String, at: Span, packet: PacketSpec) -> Self {
         Self {
             text,
             of_any: false,
@@ -41,8 +48,22 @@ impl PacketDraft {
         }
     }
 
+    /// A packet of one header; `None` if not all of its fields could be read. One without a source port has a
+    /// free one.
+    pub(crate) fn of(
+        text: String,
+        value: Value<'_>,
+        fields: &Fields<'_>,
+        transport: Transport,
+    ) -> Option<Self> {
+        let mut draft = Self::new(text, value.at, PacketSpec::new(transport));
+        draft.packet.free_port =
+            draft.packet.transport.dport().is_some() && fields.get("sport").is_none();
+        fields.finish(draft)
+    }
+
     /// An ICMP message with what its type asks for.
-    pub(in crate::scenario::read) fn icmp(text: String, at: Span, icmp: Icmp) -> Self {
+    pub(crate) fn icmp(text: String, at: Span, icmp: Icmp) -> Self {
         Self {
             icmp: Some(icmp),
             ..Self::new(text, at, PacketSpec::icmp(0, 0))
@@ -50,7 +71,7 @@ impl PacketDraft {
     }
 
     /// The packet in this family, if it exists there.
-    pub(in crate::scenario::read) fn in_family(&self, family: Family) -> Option<PacketSpec> {
+    pub(crate) fn in_family(&self, family: Family) -> Option<PacketSpec> {
         if self.only.is_some_and(|(only, _)| only != family) {
             return None;
         }

@@ -8,18 +8,19 @@ use crate::scenario::{
     Action, Also, Case, Connection, Expectation, ExpectedVerdict, Family, Looks, Party, Reload,
     Repeat, Send, Step,
     format::{
-        self,
+        FAMILY, NAME_PATTERN, PARTY, Shape, TIME,
         words::{self, family_name, quote},
     },
     read::{
         Reader,
         address::family_names,
         ends::{Ends, World},
-        fields::{Fields, Value},
+        fields::Value,
         icmp::Icmp,
-        outcome::Outcome,
-        packet::draft::PacketDraft,
-        test::draft::Expander,
+        keys::{boolean, by, keys, line, payload, raw},
+        outcome::{OUTCOME, Outcome},
+        packet::{PACKET, draft::PacketDraft, value::PAYLOAD},
+        test::{REPEAT_SHAPE, draft::Expander},
     },
     text::{
         source::Span,
@@ -27,9 +28,63 @@ use crate::scenario::{
     },
 };
 
+keys! {
+    /// A test of several steps that share what the firewall remembers; it passes if every step does.
+    CONVERSATION = "conversation", "the conversation", struct ConversationKeys<'n> {
+        /// The test in a few words; its first step when not given.
+        name: Word<'n> = Shape::Text => line("a name");
+        /// Tests only this address family.
+        family: (Family, Span) = FAMILY => by(Reader::family);
+        /// What happens, in this order.
+        steps: Value<'n> = Shape::List(&Shape::AnyOf(&[Shape::ShortTest(&OUTCOME), Shape::ShortReply(&OUTCOME), Shape::Object(&STEP)])) => raw, required;
+    }
+}
+
+keys! {
+    /// One step of a conversation: a packet (`from`, `to`, and `service` or `packet`), an answer to the packet
+    /// before (`reply`), a pause (`wait`), or another configuration (`reload`).
+    STEP = "step", "the step", struct StepKeys<'n> {
+        /// Who sends: a host, `firewall`, or `firewall@INTERFACE`.
+        from: Word<'n> = PARTY => line("a host or `firewall`");
+        /// Who should receive.
+        to: Word<'n> = PARTY => line("a host or `firewall`");
+        /// What is sent, and for TCP which segment: `tcp/22`, `tcp/22 ack`, `tcp/22 connect`, `udp/53`,
+        /// `icmp/echo-request`.
+        service: Value<'n> = Shape::Text => raw;
+        /// What is sent, header field by header field.
+        packet: Value<'n> = Shape::Object(&PACKET) => raw;
+        /// Answers the packet of the step before, from where and as what it arrived: a segment (`syn-ack`,
+        /// `ack`, `data`, `fin`, `rst`), an ICMP error (`icmp/port-unreachable`), or `true` for what the
+        /// protocol answers.
+        reply: Value<'n> = Shape::AnyOf(&[Shape::Text, Shape::Bool]) => raw;
+        /// Takes the ports and sequence numbers of the connection before, as somebody who slips in would.
+        inside: bool = Shape::Bool => boolean;
+        /// Sends the packet so many times, each time as one of its own: `20`, or `{ count: 20, within: 1s }`
+        /// at an even pace.
+        repeat: Repeat = REPEAT_SHAPE => by(Reader::repeat);
+        /// The user whose socket sends it, by name or number; only from the firewall itself.
+        user "as": Word<'n> = Shape::Scalar => line("a user");
+        /// The mark that the sending socket gives it (`SO_MARK`); only from the firewall itself.
+        mark: (u32, Span) = Shape::Scalar => by(Reader::mark_at);
+        /// What the packet of a `service` or a `reply` carries: a text, `hex:` and digits, or `{ size: BYTES
+        /// }`.
+        payload: Payload = PAYLOAD => payload;
+        /// Lets time pass: `2s`, `500ms`.
+        wait: Duration = TIME => by(Reader::time);
+        /// Loads another configuration of the same dialect over the present one: a file, relative to this one;
+        /// with `candidates`, a file for each by its name.
+        reload: Value<'n> = Shape::AnyOf(&[Shape::Text, Shape::Map(NAME_PATTERN, &Shape::Text)]) => raw;
+        /// With `reload`: a packet that is sent again and again while it is loaded, and what should become of
+        /// every one.
+        meanwhile: Value<'n> = Shape::ShortTest(&OUTCOME) => raw;
+        /// What the firewall should do with the packet.
+        _expect "expect": Value<'n> = OUTCOME => raw;
+    }
+}
+
 const REPLY: &str = "reply";
 const ARROW: &str = "->";
-pub(in crate::scenario::read) const FORM: &str = "a step reads `FROM -> TO SERVICE: OUTCOME` or `reply: OUTCOME`, for example `client -> server tcp/443 syn: accept` and then `reply syn-ack: accept`";
+pub(crate) const FORM: &str = "a step reads `FROM -> TO SERVICE: OUTCOME` or `reply: OUTCOME`, for example `client -> server tcp/443 syn: accept` and then `reply syn-ack: accept`";
 
 /// Most steps of one conversation.
 const MAX_STEPS: usize = 1000;
@@ -106,39 +161,35 @@ struct Last {
 
 impl Reader<'_> {
     /// A test with steps.
-    pub(in crate::scenario::read) fn conversation(
+    pub(crate) fn conversation(
         &mut self,
         value: Value<'_>,
         world: World<'_>,
         expander: &mut Expander<'_>,
     ) {
-        let Some(fields) = self.fields(value, &format::CONVERSATION) else {
+        let Some(keys) = ConversationKeys::read(self, value) else {
             return;
         };
-        let name = self.name(&fields);
-        let family = self.family(&fields);
-        let steps = fields
-            .get("steps")
-            .and_then(|value| self.steps(value, world));
-        let (Some(name), Some(family), Some(steps)) = (name, family, steps) else {
+        let steps = keys.steps.and_then(|value| self.steps(value, world));
+        let Some(steps) = steps.filter(|_| keys.sound) else {
             return;
         };
-        let Some(families) = self.shared_families(&fields, &steps, family) else {
+        let Some(families) = self.shared_families(keys.at, &steps, keys.family) else {
             return;
         };
-        let text = match (name, steps.first()) {
+        let text = match (keys.name, steps.first()) {
             (Some(name), _) => name.text.to_owned(),
             (None, Some(first)) => format!("{}, …", first.text),
             (None, None) => return,
         };
-        let subject = name.map_or(fields.at, |name| name.span);
+        let subject = keys.name.map_or(keys.at, |name| name.span);
         let before = self.problems.len();
         for family in families {
             self.claim_name(&text, family, subject, expander);
             if let Some(steps) = self.in_family(&steps, family, world) {
                 expander.cases.push(Case {
                     name: format!("{} :: {text} [{family}]", expander.id()),
-                    at: self.sources.location(fields.at),
+                    at: self.sources.location(keys.at),
                     family,
                     cell: None,
                     steps,
@@ -311,18 +362,18 @@ impl Reader<'_> {
     }
 
     fn long_step(&mut self, value: Value<'_>, world: World<'_>) -> Option<StepDraft> {
-        let fields = self.fields(value, &format::STEP)?;
+        let keys = StepKeys::read(self, value)?;
         let kinds = ["from", REPLY, "wait", "reload"];
         let present: Vec<&str> = kinds
             .into_iter()
-            .filter(|kind| fields.get(kind).is_some())
+            .filter(|kind| keys.get(kind).is_some())
             .collect();
         let [kind] = present.as_slice() else {
             let message = match present.as_slice() {
                 [] => "this step does nothing".to_owned(),
                 several => format!("one step cannot be {}", words::list(several, "and")),
             };
-            self.problem(fields.at, message).help(FORM.to_owned());
+            self.problem(keys.at, message).help(FORM.to_owned());
             return None;
         };
         let allowed: &[&str] = match *kind {
@@ -335,41 +386,43 @@ impl Reader<'_> {
             _ => &["reload", "meanwhile"],
         };
         let mut sound = true;
-        for key in format::STEP.names() {
-            if let (Some(extra), false) = (fields.get(key), allowed.contains(&key)) {
+        for (key, extra) in keys.given() {
+            if !allowed.contains(&key) {
                 let message = format!("a step with {} has no {}", quote(kind), quote(key));
                 self.problem(extra.at, message);
                 sound = false;
             }
         }
         let draft = match *kind {
-            "from" => self.long_send(&fields, world),
-            REPLY => self.long_answer(&fields),
-            "wait" => self.wait(&fields),
-            _ => self.reload(&fields, world),
+            "from" => self.long_send(&keys, world),
+            REPLY => self.long_answer(&keys),
+            "wait" => self.wait(&keys),
+            _ => self.reload(&keys, world),
         };
         draft.filter(|_| sound)
     }
 
     /// What must be there, or a problem.
-    fn needed<'n>(&mut self, fields: &Fields<'n>, key: &str) -> Option<Value<'n>> {
-        let value = fields.get(key);
+    fn needed<'n>(&mut self, keys: &StepKeys<'n>, key: &str) -> Option<Value<'n>> {
+        let value = keys.get(key);
         if value.is_none() {
-            self.problem(fields.at, format!("{} is missing in this step", quote(key)));
+            self.problem(keys.at, format!("{} is missing in this step", quote(key)));
         }
         value
     }
 
-    fn long_send(&mut self, fields: &Fields<'_>, world: World<'_>) -> Option<StepDraft> {
-        let from = self.needed(fields, "from");
-        let from = from.and_then(|value| self.line(value, "a host or `firewall`"));
-        let to = self.needed(fields, "to");
-        let to = to.and_then(|value| self.line(value, "a host or `firewall`"));
-        let ends = match (from, to) {
-            (Some(from), Some(to)) => self.ends(from, to, world),
-            _ => None,
-        };
-        let what = match (fields.get("service"), fields.get("packet")) {
+    /// `expect:`, which must be there.
+    fn step_outcome(&mut self, keys: &StepKeys<'_>) -> Option<Outcome> {
+        let value = self.needed(keys, "expect")?;
+        self.outcome(value)
+    }
+
+    fn long_send(&mut self, keys: &StepKeys<'_>, world: World<'_>) -> Option<StepDraft> {
+        for key in ["from", "to"] {
+            self.needed(keys, key);
+        }
+        let ends = self.both_ends(keys.from, keys.to, world);
+        let what = match (keys.service, keys.packet) {
             (Some(value), None) => self.line(value, "a service").and_then(|word| {
                 let words: Vec<Word<'_>> = word.split_whitespace().collect();
                 match words.as_slice() {
@@ -387,90 +440,70 @@ impl Reader<'_> {
                 None
             }
             (None, None) => {
-                self.problem(fields.at, "this step does not say what is sent")
+                self.problem(keys.at, "this step does not say what is sent")
                     .help("add `service` or `packet`".to_owned());
                 None
             }
         };
-        let inside = match fields.get("inside") {
-            Some(value) => self.boolean(value),
-            None => Some(false),
-        };
-        let repeat = self.repeat(fields);
-        let sender = self.sender(fields, ends.as_ref());
-        let payload = self.step_payload(fields);
-        let outcome = self.needed(fields, "expect");
-        let outcome = outcome.and_then(|value| self.outcome(value));
-        let (probe, segment) = what?;
-        let (user, mark) = sender?;
-        let (repeat, outcome) = (repeat?, outcome?);
-        if matches!(segment, Segment::Connect) && repeat.is_some() {
-            self.problem(fields.at, "a handshake is not repeated")
+        let sender = self.sender(keys.user, keys.mark, ends.as_ref());
+        let outcome = self.step_outcome(keys);
+        let ((probe, segment), (user, mark)) = (what?, sender?);
+        let outcome = outcome.filter(|_| keys.sound)?;
+        if matches!(segment, Segment::Connect) && keys.repeat.is_some() {
+            self.problem(keys.at, "a handshake is not repeated")
                 .help("repeat its first segment: `syn`".to_owned());
             return None;
         }
-        self.counted_only_if_repeated(&outcome, repeat.as_ref())?;
-        let text = format!("{} -> {} {}", from?.text, to?.text, probe.text);
+        self.counted_only_if_repeated(&outcome, keys.repeat.as_ref())?;
+        let text = format!("{} -> {} {}", keys.from?.text, keys.to?.text, probe.text);
         let send = SendDraft {
             probe: Some(probe),
-            inside: inside?,
-            repeat,
+            inside: keys.inside.unwrap_or_default(),
+            repeat: keys.repeat,
             user,
             mark,
-            payload: payload?,
+            payload: keys.payload.clone(),
             outcome,
             ..SendDraft::new(ends?, segment)
         };
-        Some(StepDraft::send(&text, fields.at, send))
+        Some(StepDraft::send(&text, keys.at, send))
     }
 
-    fn long_answer(&mut self, fields: &Fields<'_>) -> Option<StepDraft> {
-        let value = self.needed(fields, REPLY)?;
-        let word = self.line(value, "what is answered")?;
+    fn long_answer(&mut self, keys: &StepKeys<'_>) -> Option<StepDraft> {
+        let word = self.line(keys.reply?, "what is answered")?;
         let segment = match word.text {
             "true" => Some(Segment::Own),
             _ => self.answer_segment(word),
         };
-        let payload = self.step_payload(fields);
-        let outcome = self.needed(fields, "expect");
-        let outcome = outcome.and_then(|value| self.outcome(value))?;
+        let outcome = self.step_outcome(keys)?;
         self.counted_only_if_repeated(&outcome, None)?;
         let text = format!("{REPLY} {}", word.text);
         let send = SendDraft {
-            payload: payload?,
+            payload: keys.payload.clone(),
             ..SendDraft::answer(segment?, outcome)
         };
-        Some(StepDraft::send(&text, fields.at, send))
+        let draft = StepDraft::send(&text, keys.at, send);
+        keys.sound.then_some(draft)
     }
 
-    fn step_payload(&mut self, fields: &Fields<'_>) -> Option<Option<Payload>> {
-        match fields.get("payload") {
-            Some(value) => self.payload(value).map(Some),
-            None => Some(None),
-        }
-    }
-
-    fn wait(&mut self, fields: &Fields<'_>) -> Option<StepDraft> {
-        let value = self.needed(fields, "wait")?;
-        let time = self.time(value)?;
+    fn wait(&mut self, keys: &StepKeys<'_>) -> Option<StepDraft> {
         Some(StepDraft {
             text: "wait".to_owned(),
-            at: fields.at,
-            action: Draft::Wait(time),
+            at: keys.at,
+            action: Draft::Wait(keys.wait?),
         })
     }
 
-    fn reload(&mut self, fields: &Fields<'_>, world: World<'_>) -> Option<StepDraft> {
-        let value = self.needed(fields, "reload")?;
-        let (text, files) = self.reload_files(value, world)?;
-        let meanwhile = match fields.get("meanwhile") {
-            Some(value) => self.meanwhile(value, world).map(Some),
-            None => Some(None),
+    fn reload(&mut self, keys: &StepKeys<'_>, world: World<'_>) -> Option<StepDraft> {
+        let (text, files) = self.reload_files(keys.reload?, world)?;
+        let meanwhile = match keys.meanwhile {
+            Some(value) => Some(Box::new(self.meanwhile(value, world)?)),
+            None => None,
         };
         Some(StepDraft {
             text: format!("reload {text}"),
-            at: fields.at,
-            action: Draft::Reload(files, meanwhile?.map(Box::new)),
+            at: keys.at,
+            action: Draft::Reload(files, meanwhile),
         })
     }
 
@@ -574,99 +607,10 @@ impl Reader<'_> {
         Some(send)
     }
 
-    /// A number of packets makes sense only where there are several.
-    pub(in crate::scenario::read) fn counted_only_if_repeated(
-        &mut self,
-        outcome: &Outcome,
-        repeat: Option<&Repeat>,
-    ) -> Option<()> {
-        let Some(at) = outcome.counted.filter(|_| repeat.is_none()) else {
-            return Some(());
-        };
-        self.problem(at, "this counts packets, but one is sent")
-            .help("add `repeat: { count: 20, within: 1s }`".to_owned());
-        None
-    }
-
-    /// `repeat:`.
-    pub(in crate::scenario::read) fn repeat(
-        &mut self,
-        fields: &Fields<'_>,
-    ) -> Option<Option<Repeat>> {
-        let Some(value) = fields.get("repeat") else {
-            return Some(None);
-        };
-        let repeat = match value.node.kind {
-            Kind::Scalar(_) => Repeat {
-                count: self.number(value, "a number of packets", 2..=65535)?.into(),
-                within: None,
-            },
-            _ => {
-                let fields = self.fields(value, &format::REPEAT)?;
-                let count = fields
-                    .get("count")
-                    .and_then(|value| self.number(value, "a number of packets", 2..=65535));
-                let within = match fields.get("within") {
-                    Some(value) => self.time(value).map(Some),
-                    None => Some(None),
-                };
-                Repeat {
-                    count: count?.into(),
-                    within: within?,
-                }
-            }
-        };
-        Some(Some(repeat))
-    }
-
-    /// `as:` and `mark:`, which only the firewall's own packets have.
-    pub(in crate::scenario::read) fn sender(
-        &mut self,
-        fields: &Fields<'_>,
-        ends: Option<&Ends>,
-    ) -> Option<(Option<String>, Option<u32>)> {
-        let user = match fields.get("as") {
-            Some(value) => {
-                let word = self.line(value, "a user");
-                word.map(|word| Some((word.text.to_owned(), word.span)))
-            }
-            None => Some(None),
-        };
-        let mark = match fields.get("mark") {
-            Some(value) => self.mark(value).map(|mark| Some((mark, value.span()))),
-            None => Some(None),
-        };
-        let (user, mark) = (user?, mark?);
-        let from_host = ends.is_some_and(|ends| matches!(ends.from, Party::Host(_)));
-        let said = user
-            .as_ref()
-            .map(|(_, span)| *span)
-            .or(mark.map(|(_, span)| span));
-        if let (Some(at), true) = (said, from_host) {
-            self.problem(
-                at,
-                "only a packet of the firewall itself has a sending socket",
-            )
-            .help("write `from: firewall`".to_owned());
-            return None;
-        }
-        Some((user.map(|(user, _)| user), mark.map(|(mark, _)| mark)))
-    }
-
-    fn time(&mut self, value: Value<'_>) -> Option<Duration> {
-        let word = self.line(value, "a time")?;
-        let time = words::duration(word.text);
-        if time.is_none() {
-            self.problem(word.span, format!("{} is not a time", quote(word.text)))
-                .help("write `2s`, `500ms` or `1m`, at most a day".to_owned());
-        }
-        time
-    }
-
     /// The families in which every step can be made.
     fn shared_families(
         &mut self,
-        fields: &Fields<'_>,
+        at: Span,
         steps: &[StepDraft],
         only: Option<(Family, Span)>,
     ) -> Option<Vec<Family>> {
@@ -690,7 +634,7 @@ impl Reader<'_> {
             }
         }
         if families.is_empty() {
-            self.problem(fields.at, "the steps of this test share no address family");
+            self.problem(at, "the steps of this test share no address family");
             return None;
         }
         let Some((only, at)) = only else {

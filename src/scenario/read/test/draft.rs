@@ -8,7 +8,10 @@ use crate::scenario::{
     Action, Case, Cell, Family, PacketSpec, Party, Repeat, Send, Step,
     format::words::{family_name, quote},
     read::{
-        Reader, address::family_names, ends::Ends, ends::World, outcome::Outcome,
+        Reader,
+        address::family_names,
+        ends::{Ends, World},
+        outcome::Outcome,
         packet::draft::PacketDraft,
     },
     text::source::Span,
@@ -17,9 +20,9 @@ use crate::scenario::{
 /// What the lab's links carry, in bytes: the MTU of Ethernet.
 const LINK_MTU: usize = 1500;
 /// Most cases of one scenario.
-pub(in crate::scenario::read) const MAX_CASES: usize = 100_000;
+pub(crate) const MAX_CASES: usize = 100_000;
 
-pub(in crate::scenario::read) fn too_many() -> String {
+pub(crate) fn too_many() -> String {
     format!(
         "the tests of a scenario make at most {MAX_CASES} cases, and from here on there are more"
     )
@@ -27,38 +30,38 @@ pub(in crate::scenario::read) fn too_many() -> String {
 
 /// A test that could be read, in either form.
 #[derive(Debug)]
-pub(in crate::scenario::read) struct TestDraft {
+pub(crate) struct TestDraft {
     /// Where it starts.
-    pub(in crate::scenario::read) at: Span,
+    pub(crate) at: Span,
     /// What to point at when all of it is wrong.
-    pub(in crate::scenario::read) subject: Span,
-    pub(in crate::scenario::read) name: Option<String>,
+    pub(crate) subject: Span,
+    pub(crate) name: Option<String>,
     /// `FROM -> TO`.
-    pub(in crate::scenario::read) arrow: String,
-    pub(in crate::scenario::read) ends: Ends,
-    pub(in crate::scenario::read) probes: Vec<PacketDraft>,
-    pub(in crate::scenario::read) family: Option<(Family, Span)>,
-    pub(in crate::scenario::read) outcome: Outcome,
-    pub(in crate::scenario::read) repeat: Option<Repeat>,
-    pub(in crate::scenario::read) user: Option<String>,
-    pub(in crate::scenario::read) mark: Option<u32>,
-    pub(in crate::scenario::read) short: bool,
+    pub(crate) arrow: String,
+    pub(crate) ends: Ends,
+    pub(crate) probes: Vec<PacketDraft>,
+    pub(crate) family: Option<(Family, Span)>,
+    pub(crate) outcome: Outcome,
+    pub(crate) repeat: Option<Repeat>,
+    pub(crate) user: Option<String>,
+    pub(crate) mark: Option<u32>,
+    pub(crate) short: bool,
     /// Its place in a matrix.
-    pub(in crate::scenario::read) cell: Option<Cell>,
+    pub(crate) cell: Option<Cell>,
 }
 
 /// Collects the cases of a scenario.
-pub(in crate::scenario::read) struct Expander<'w> {
+pub(crate) struct Expander<'w> {
     id: &'w str,
     world: World<'w>,
-    pub(in crate::scenario::read) cases: Vec<Case>,
+    pub(crate) cases: Vec<Case>,
     /// Which test (by number, and where) has a name already.
     names: HashMap<(String, Family), (usize, Span)>,
     tests: usize,
 }
 
 impl<'w> Expander<'w> {
-    pub(in crate::scenario::read) fn new(id: &'w str, world: World<'w>) -> Self {
+    pub(crate) fn new(id: &'w str, world: World<'w>) -> Self {
         Self {
             id,
             world,
@@ -68,11 +71,11 @@ impl<'w> Expander<'w> {
         }
     }
 
-    pub(in crate::scenario::read) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.id
     }
 
-    pub(in crate::scenario::read) fn full(&self) -> bool {
+    pub(crate) fn full(&self) -> bool {
         self.cases.len() > MAX_CASES
     }
 }
@@ -93,11 +96,7 @@ impl TestDraft {
 }
 
 impl Reader<'_> {
-    pub(in crate::scenario::read) fn expand(
-        &mut self,
-        test: TestDraft,
-        expander: &mut Expander<'_>,
-    ) {
+    pub(crate) fn expand(&mut self, test: TestDraft, expander: &mut Expander<'_>) {
         let before = self.problems.len();
         let Some(sent) = self.sent(&test) else {
             return;
@@ -186,7 +185,7 @@ impl Reader<'_> {
     }
 
     /// The families that the ends of a test share, or only the one that it asks for.
-    pub(in crate::scenario::read) fn narrowed(
+    pub(crate) fn narrowed(
         &mut self,
         shared: &[Family],
         only: Option<(Family, Span)>,
@@ -292,7 +291,7 @@ impl Reader<'_> {
     }
 
     /// Takes a name for a test of one case, unless another has it.
-    pub(in crate::scenario::read) fn claim_name(
+    pub(crate) fn claim_name(
         &mut self,
         text: &str,
         family: Family,

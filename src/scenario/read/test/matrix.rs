@@ -5,14 +5,15 @@ use std::sync::Arc;
 use crate::scenario::{
     Cell, Family, Matrix, PacketSpec,
     format::{
-        self,
+        FAMILY, PARTY, SERVICE, Shape,
         words::{self, quote},
     },
     read::{
         Reader,
         ends::{End, World},
         fields::Value,
-        outcome::Outcome,
+        keys::{by, keys, line, raw},
+        outcome::{OUTCOME, Outcome},
         packet::draft::PacketDraft,
         test::draft::{Expander, MAX_CASES, TestDraft, too_many},
     },
@@ -22,13 +23,35 @@ use crate::scenario::{
     },
 };
 
+keys! {
+    /// A test of every sender to every receiver with every service: one outcome for all of them, and
+    /// exceptions. A pair whose packets do not meet the firewall has no cells.
+    MATRIX = "matrix", "the matrix", struct MatrixKeys<'n> {
+        /// The matrix in a few words; its cells are called `NAME: FROM -> TO SERVICE`.
+        name: Word<'n> = Shape::Text => line("a name");
+        /// Who sends: hosts, `firewall`.
+        from: Value<'n> = Shape::OneOrMore(&PARTY) => raw, required;
+        /// Who should receive: hosts, `firewall`.
+        to: Value<'n> = Shape::OneOrMore(&PARTY) => raw, required;
+        /// What each sends to each: services as in any other test.
+        service: Vec<PacketDraft> = Shape::OneOrMore(&SERVICE) => by(Reader::services), required;
+        /// Tests only this address family.
+        family: (Family, Span) = FAMILY => by(Reader::family);
+        /// What the firewall should do with everything that is no exception.
+        expect: Outcome = OUTCOME => by(Reader::outcome), required;
+        /// The exceptions: `lan, dmz -> internet dns, tcp/443: accept`. `any` means all senders, receivers or
+        /// services of the matrix.
+        except: Value<'n> = Shape::Map("^[^>]+->\\s*[^\\s,]+(,\\s+[^\\s,]+)*\\s+\\S.*$", &OUTCOME) => raw;
+    }
+}
+
 /// All of the matrix's senders, receivers or services.
 const ANY: &str = "any";
 const ARROW: &str = "->";
 const FORM: &str = "an exception reads `FROM -> TO SERVICE: OUTCOME`, for example `lan, dmz -> internet dns, tcp/443: accept`; `any` means all of the matrix's";
 
 /// Whether a test is a matrix.
-pub(in crate::scenario::read) fn is_matrix(value: Value<'_>) -> bool {
+pub(crate) fn is_matrix(value: Value<'_>) -> bool {
     let Kind::Map(entries) = &value.node.kind else {
         return false;
     };
@@ -76,7 +99,7 @@ impl Exception<'_> {
 }
 
 impl Reader<'_> {
-    pub(in crate::scenario::read) fn matrix(
+    pub(crate) fn matrix(
         &mut self,
         value: Value<'_>,
         world: World<'_>,
@@ -160,28 +183,23 @@ impl Reader<'_> {
     }
 
     fn matrix_draft<'n>(&mut self, value: Value<'n>, world: World<'_>) -> Option<Draft<'n>> {
-        let fields = self.fields(value, &format::MATRIX)?;
-        let name = self.name(&fields);
-        let from = fields
-            .get("from")
-            .and_then(|value| self.parties(value, world));
-        let to = fields
-            .get("to")
-            .and_then(|value| self.parties(value, world));
-        let probes = fields.get("service").and_then(|value| self.services(value));
-        let family = self.family(&fields);
-        let expect = fields.get("expect").and_then(|value| self.outcome(value));
-        if let Some(expect) = &expect {
+        let keys = MatrixKeys::read(self, value)?;
+        let from = keys.from.and_then(|value| self.parties(value, world));
+        let to = keys.to.and_then(|value| self.parties(value, world));
+        if let Some(expect) = &keys.expect {
             self.counted_only_if_repeated(expect, None)?;
         }
+        if !keys.sound {
+            return None;
+        }
         let mut draft = Draft {
-            at: fields.at,
-            name: name?.map(|word| word.text.to_owned()),
+            at: keys.at,
+            name: keys.name.map(|word| word.text.to_owned()),
             from: from?,
             to: to?,
-            probes: probes?,
-            family: family?,
-            expect: expect?,
+            probes: keys.service.clone()?,
+            family: keys.family,
+            expect: keys.expect.clone()?,
             except: Vec::new(),
         };
         let mut texts: Vec<String> = Vec::new();
@@ -193,7 +211,7 @@ impl Reader<'_> {
             }
             texts.push(text);
         }
-        if let Some(value) = fields.get("except") {
+        if let Some(value) = keys.except {
             let mut except = Vec::new();
             let mut sound = true;
             for (key, value) in self.entries(value, "a map of exceptions")? {

@@ -1,24 +1,28 @@
 //! `tests:`, in the short form and in the long form.
 
-mod conversation;
+pub(super) mod conversation;
 mod draft;
-mod matrix;
-mod sweep;
+pub(super) mod matrix;
+pub(super) mod sweep;
+
+use std::time::Duration;
 
 pub(super) use self::conversation::FORM as STEP_FORM;
 use crate::scenario::{
-    Case, Family,
+    Case, Family, Party, Repeat,
     format::{
-        self,
+        FAMILY, PARTY, SERVICE, Shape, TIME,
         words::{self, quote},
     },
     read::{
         Reader,
         ends::{Ends, World},
-        fields::{Fields, Value},
+        fields::Value,
         firewall::FirewallDraft,
         hosts::HostDrafts,
-        packet::draft::PacketDraft,
+        keys::{by, decimal, keys, line, raw},
+        outcome::{OUTCOME, Outcome},
+        packet::{PACKET, draft::PacketDraft},
         service::MAX_PORTS,
         test::{
             draft::{Expander, TestDraft, too_many},
@@ -31,8 +35,49 @@ use crate::scenario::{
     },
 };
 
+keys! {
+    /// The long form of a test: everything the short form can say, and all of a packet.
+    TEST = "test", "the test", struct TestKeys<'n> {
+        /// The test in a few words; `FROM -> TO SERVICE` when not given.
+        name: Word<'n> = Shape::Text => line("a name");
+        /// Who sends: a host, `firewall`, or `firewall@INTERFACE` for its address there.
+        from: Word<'n> = PARTY => line("a host or `firewall`"), required;
+        /// Who should receive: a host, `firewall`, or `firewall@INTERFACE`.
+        to: Word<'n> = PARTY => line("a host or `firewall`"), required;
+        /// What is sent: `tcp/80,443`, `udp/domain`, `ssh`, `tcp/443 xmas`, `icmp/echo-request`, `gre`,
+        /// `proto/89`, or `any` for a fixed sample (tcp/22, tcp/80, tcp/443, tcp/50000, udp/53, udp/50000,
+        /// icmp/echo-request).
+        service: Value<'n> = Shape::OneOrMore(&SERVICE) => raw, either;
+        /// What is sent, header field by header field.
+        packet: Value<'n> = Shape::Object(&PACKET) => raw, either;
+        /// Tests only this address family.
+        family: (Family, Span) = FAMILY => by(Reader::family);
+        /// Sends the packet so many times, each time as one of its own: `20`, or `{ count: 20, within: 1s }`
+        /// at an even pace.
+        repeat: Repeat = REPEAT_SHAPE => by(Reader::repeat);
+        /// The user whose socket sends it, by name or number; only from the firewall itself.
+        user "as": Word<'n> = Shape::Scalar => line("a user");
+        /// The mark that the sending socket gives it (`SO_MARK`); only from the firewall itself.
+        mark: (u32, Span) = Shape::Scalar => by(Reader::mark_at);
+        /// What the firewall should do with it.
+        expect: Outcome = OUTCOME => by(Reader::outcome), required;
+    }
+}
+
+const REPEAT_SHAPE: Shape = Shape::AnyOf(&[Shape::Number(2, 65_535), Shape::Object(&REPEAT)]);
+
+keys! {
+    /// How often a packet is sent, and how fast.
+    REPEAT = "repeat", "the repetition", struct RepeatKeys<'n> {
+        /// How many times.
+        count: u16 = Shape::Number(2, 65535) => decimal("a number of packets"), required;
+        /// Evenly spread over this time (`1s`, `500ms`); without a pause when not given.
+        within: Duration = TIME => by(Reader::time);
+    }
+}
+
 const ARROW: &str = "->";
-pub(in crate::scenario::read) const SHORT_FORM: &str = "a test reads `FROM -> TO SERVICE: OUTCOME`, for example `internet -> firewall tcp/443: accept`";
+pub(crate) const SHORT_FORM: &str = "a test reads `FROM -> TO SERVICE: OUTCOME`, for example `internet -> firewall tcp/443: accept`";
 
 /// Whether a test has a key that makes it one of a kind.
 fn has(key: &str, value: Value<'_>) -> bool {
@@ -43,7 +88,7 @@ fn has(key: &str, value: Value<'_>) -> bool {
 }
 
 impl Reader<'_> {
-    pub(in crate::scenario::read) fn tests(
+    pub(crate) fn tests(
         &mut self,
         value: Value<'_>,
         id: &str,
@@ -244,10 +289,7 @@ impl Reader<'_> {
     }
 
     /// A service with the kind of its segments, if one is named.
-    pub(in crate::scenario::read) fn service_text(
-        &mut self,
-        word: Word<'_>,
-    ) -> Option<Vec<PacketDraft>> {
+    pub(crate) fn service_text(&mut self, word: Word<'_>) -> Option<Vec<PacketDraft>> {
         let parts: Vec<Word<'_>> = word.split_whitespace().collect();
         match parts.as_slice() {
             [service] => self.service(*service, None),
@@ -264,35 +306,33 @@ impl Reader<'_> {
     }
 
     fn long_form(&mut self, value: Value<'_>, world: World<'_>) -> Option<TestDraft> {
-        let fields = self.fields(value, &format::TEST)?;
-        let name = self.name(&fields);
-        let (from, to, ends) = self.both_ends(&fields, world);
-        let probes = match self.either(&fields) {
-            Some(("service", value)) => self.services(value),
-            Some((_, value)) => self.packet(value).map(|probe| vec![probe]),
-            None => None,
+        let keys = TestKeys::read(self, value)?;
+        let ends = self.both_ends(keys.from, keys.to, world);
+        let probes = match (keys.service, keys.packet) {
+            (Some(value), None) => self.services(value),
+            (None, Some(value)) => self.packet(value).map(|probe| vec![probe]),
+            // Has been reported.
+            (Some(_), Some(_)) | (None, None) => None,
         };
-        let family = self.family(&fields);
-        let outcome = fields.get("expect").and_then(|value| self.outcome(value));
-        let repeat = self.repeat(&fields);
-        let sender = self.sender(&fields, ends.as_ref());
-        if let (Some(outcome), Some(repeat)) = (&outcome, &repeat) {
-            self.counted_only_if_repeated(outcome, repeat.as_ref())?;
+        let sender = self.sender(keys.user, keys.mark, ends.as_ref());
+        if let (Some(outcome), true) = (&keys.expect, keys.sound) {
+            self.counted_only_if_repeated(outcome, keys.repeat.as_ref())?;
         }
-        let (name, (user, mark)) = (name?, sender?);
-        if fields.planned {
+        if keys.planned || !keys.sound {
             return None;
         }
+        let (user, mark) = sender?;
+        let (from, to) = (keys.from?, keys.to?);
         Some(TestDraft {
-            at: fields.at,
-            subject: name.or(from).map_or(fields.at, |word| word.span),
-            name: name.map(|word| word.text.to_owned()),
-            arrow: format!("{} -> {}", from?.text, to?.text),
+            at: keys.at,
+            subject: keys.name.unwrap_or(from).span,
+            name: keys.name.map(|word| word.text.to_owned()),
+            arrow: format!("{} -> {}", from.text, to.text),
             ends: ends?,
             probes: probes?,
-            family: family?,
-            outcome: outcome?,
-            repeat: repeat?,
+            family: keys.family,
+            outcome: keys.expect.clone()?,
+            repeat: keys.repeat,
             user,
             mark,
             short: false,
@@ -300,40 +340,17 @@ impl Reader<'_> {
         })
     }
 
-    /// `name:`, if the test has one; the outer `None` if it is wrong.
-    pub(in crate::scenario::read) fn name<'n>(
+    /// `from:` and `to:`, where a packet of the one meets the firewall on its way to the other.
+    fn both_ends(
         &mut self,
-        fields: &Fields<'n>,
-    ) -> Option<Option<Word<'n>>> {
-        match fields.get("name") {
-            Some(value) => self.line(value, "a name").map(Some),
-            None => Some(None),
-        }
-    }
-
-    /// `from:` and `to:`, and whether a packet of the one meets the firewall on its way to the other.
-    pub(in crate::scenario::read) fn both_ends<'n>(
-        &mut self,
-        fields: &Fields<'n>,
+        from: Option<Word<'_>>,
+        to: Option<Word<'_>>,
         world: World<'_>,
-    ) -> (Option<Word<'n>>, Option<Word<'n>>, Option<Ends>) {
-        let from = self.end_field(fields, "from");
-        let to = self.end_field(fields, "to");
-        let ends = match (from, to) {
-            (Some(from), Some(to)) => self.ends(from, to, world),
-            _ => None,
-        };
-        (from, to, ends)
+    ) -> Option<Ends> {
+        self.ends(from?, to?, world)
     }
 
-    fn end_field<'n>(&mut self, fields: &Fields<'n>, name: &str) -> Option<Word<'n>> {
-        self.line(fields.get(name)?, "a host or `firewall`")
-    }
-
-    pub(in crate::scenario::read) fn services(
-        &mut self,
-        value: Value<'_>,
-    ) -> Option<Vec<PacketDraft>> {
+    pub(crate) fn services(&mut self, value: Value<'_>) -> Option<Vec<PacketDraft>> {
         let mut probes = Vec::new();
         let mut sound = true;
         let items = self.one_or_more(value, "a service or a list of services");
@@ -362,23 +379,78 @@ impl Reader<'_> {
         sound.then_some(probes)
     }
 
-    /// `family:`, if the test has one; the outer `None` if it is wrong.
-    pub(in crate::scenario::read) fn family(
-        &mut self,
-        fields: &Fields<'_>,
-    ) -> Option<Option<(Family, Span)>> {
-        let Some(value) = fields.get("family") else {
-            return Some(None);
-        };
+    /// `family:`, and where it stands.
+    fn family(&mut self, value: Value<'_>) -> Option<(Family, Span)> {
         let word = self.line(value, "an address family")?;
         match word.text {
-            "ipv4" => Some(Some((Family::Ipv4, word.span))),
-            "ipv6" => Some(Some((Family::Ipv6, word.span))),
+            "ipv4" => Some((Family::Ipv4, word.span)),
+            "ipv6" => Some((Family::Ipv6, word.span)),
             other => {
                 let help = words::suggest(other, ["ipv4", "ipv6"]);
                 self.no_such(word, "address family", help);
                 None
             }
         }
+    }
+
+    /// A number of packets makes sense only where there are several.
+    pub(crate) fn counted_only_if_repeated(
+        &mut self,
+        outcome: &Outcome,
+        repeat: Option<&Repeat>,
+    ) -> Option<()> {
+        let Some(at) = outcome.counted.filter(|_| repeat.is_none()) else {
+            return Some(());
+        };
+        self.problem(at, "this counts packets, but one is sent")
+            .help("add `repeat: { count: 20, within: 1s }`".to_owned());
+        None
+    }
+
+    /// `repeat:`.
+    fn repeat(&mut self, value: Value<'_>) -> Option<Repeat> {
+        if let Kind::Scalar(_) = value.node.kind {
+            return Some(Repeat {
+                count: self.number(value, "a number of packets", 2..=65535)?.into(),
+                within: None,
+            });
+        }
+        let keys = RepeatKeys::read(self, value)?;
+        let repeat = Repeat {
+            count: keys.count?.into(),
+            within: keys.within,
+        };
+        keys.sound.then_some(repeat)
+    }
+
+    /// `as:` and `mark:`, which only the firewall's own packets have.
+    fn sender(
+        &mut self,
+        user: Option<Word<'_>>,
+        mark: Option<(u32, Span)>,
+        ends: Option<&Ends>,
+    ) -> Option<(Option<String>, Option<u32>)> {
+        let from_host = ends.is_some_and(|ends| matches!(ends.from, Party::Host(_)));
+        let given = user.map(|user| user.span).or(mark.map(|(_, span)| span));
+        if let (Some(at), true) = (given, from_host) {
+            self.problem(
+                at,
+                "only a packet of the firewall itself has a sending socket",
+            )
+            .help("write `from: firewall`".to_owned());
+            return None;
+        }
+        let user = user.map(|user| user.text.to_owned());
+        Some((user, mark.map(|(mark, _)| mark)))
+    }
+
+    fn time(&mut self, value: Value<'_>) -> Option<Duration> {
+        let word = self.line(value, "a time")?;
+        let time = words::duration(word.text);
+        if time.is_none() {
+            self.problem(word.span, format!("{} is not a time", quote(word.text)))
+                .help("write `2s`, `500ms` or `1m`, at most a day".to_owned());
+        }
+        time
     }
 }

@@ -3,12 +3,19 @@
 use crate::scenario::{
     Action, Case, Family, Over, Step, Sweep,
     format::{
-        self,
+        FAMILY, PARTY, Shape,
         words::{self, quote},
     },
     model::PROTOCOLS,
     ranges_text,
-    read::{Reader, ends::World, fields::Value, icmp::Icmp, test::draft::Expander},
+    read::{
+        Reader,
+        ends::World,
+        fields::Value,
+        icmp::Icmp,
+        keys::{by, keys, line, raw},
+        test::draft::Expander,
+    },
     text::{
         source::Span,
         tree::{Kind, Word},
@@ -17,6 +24,42 @@ use crate::scenario::{
 
 /// The word for "do not look".
 const ANY: &str = "any";
+
+keys! {
+    /// A test that goes through all 65,535 ports of TCP and of UDP, and says which of them are open and no
+    /// other.
+    SWEEP = "sweep", "the sweep", struct SweepKeys<'n> {
+        /// The test in a few words; `FROM -> TO only-open` when not given.
+        name: Word<'n> = Shape::Text => line("a name");
+        /// Who sends: a host, `firewall`, or `firewall@INTERFACE` for its address there.
+        from: Word<'n> = PARTY => line("a host or `firewall`"), required;
+        /// Who should receive: a host, `firewall`, or `firewall@INTERFACE`.
+        to: Word<'n> = PARTY => line("a host or `firewall`"), required;
+        /// Tests only this address family.
+        family: (Family, Span) = FAMILY => by(Reader::family);
+        /// What is open; everything else is closed.
+        only_open "only-open": Vec<Said> = Shape::Object(&ONLY_OPEN) => by(Reader::only_open), required;
+    }
+}
+
+const OPEN_PORTS: Shape = Shape::OneOrMore(&Shape::Scalar);
+
+keys! {
+    /// What is open, protocol by protocol: numbers, ranges (`8000-8010`) and names; `any` where it does not
+    /// matter.
+    ONLY_OPEN = "only-open", "what is open", struct OnlyOpenKeys<'n> {
+        /// The open TCP ports: `[80, 443, 8000-8010]`; none when not given.
+        tcp: Value<'n> = OPEN_PORTS => raw;
+        /// The open UDP ports; none when not given.
+        udp: Value<'n> = OPEN_PORTS => raw;
+        /// The other IP protocols that pass: `[gre, esp, 89]`; not looked at when not given.
+        protocols: Value<'n> = OPEN_PORTS => raw;
+        /// The ICMP types that pass: `[echo-request]`; not looked at when not given.
+        icmp: Value<'n> = OPEN_PORTS => raw;
+        /// The ports of TCP and UDP that are looked at: `1-1023`; all when not given.
+        among: Value<'n> = OPEN_PORTS => raw;
+    }
+}
 
 /// What is said of one kind.
 struct Said {
@@ -66,32 +109,29 @@ impl Said {
 
 impl Reader<'_> {
     /// A test that goes through every port.
-    pub(in crate::scenario::read) fn sweep(
+    pub(crate) fn sweep(
         &mut self,
         value: Value<'_>,
         world: World<'_>,
         expander: &mut Expander<'_>,
     ) {
-        let Some(fields) = self.fields(value, &format::SWEEP) else {
+        let Some(keys) = SweepKeys::read(self, value) else {
             return;
         };
-        let name = self.name(&fields);
-        let (from, to, ends) = self.both_ends(&fields, world);
-        let family = self.family(&fields);
-        let said = fields
-            .get("only-open")
-            .and_then(|value| self.only_open(value));
-        let (Some(name), Some(from), Some(to), Some(ends), Some(family), Some(said)) =
-            (name, from, to, ends, family, said)
+        let ends = self.both_ends(keys.from, keys.to, world);
+        let (Some(from), Some(to), Some(ends), Some(said), true) =
+            (keys.from, keys.to, ends, &keys.only_open, keys.sound)
         else {
             return;
         };
         let arrow = format!("{} -> {}", from.text, to.text);
-        let Some(families) = self.narrowed(&ends.families, family, &arrow) else {
+        let Some(families) = self.narrowed(&ends.families, keys.family, &arrow) else {
             return;
         };
-        let text = name.map_or_else(|| format!("{arrow} only-open"), |name| name.text.to_owned());
-        let subject = name.unwrap_or(from).span;
+        let text = keys
+            .name
+            .map_or_else(|| format!("{arrow} only-open"), |name| name.text.to_owned());
+        let subject = keys.name.unwrap_or(from).span;
         let ambiguous = said.iter().flat_map(|said| &said.open);
         let ambiguous = ambiguous.filter_map(|open| match open {
             Open::Icmp(icmp) => icmp.ambiguous,
@@ -133,7 +173,7 @@ impl Reader<'_> {
             let steps = steps.collect();
             expander.cases.push(Case {
                 name: format!("{} :: {text} [{family}]", expander.id()),
-                at: self.sources.location(fields.at),
+                at: self.sources.location(keys.at),
                 family,
                 cell: None,
                 steps,
@@ -146,15 +186,21 @@ impl Reader<'_> {
 
     /// Every kind that is gone through: the ports of TCP and UDP always, unless any may be open.
     fn only_open(&mut self, value: Value<'_>) -> Option<Vec<Said>> {
-        let fields = self.fields(value, &format::ONLY_OPEN)?;
+        let keys = OnlyOpenKeys::read(self, value)?;
         let mut said = Vec::new();
         let mut sound = true;
-        let among = match fields.get("among") {
+        let among = match keys.among {
             Some(value) => Some(self.among(value)?),
             None => None,
         };
         for over in Over::ALL {
-            match fields.get(over.word()) {
+            let value = match over {
+                Over::Tcp => keys.tcp,
+                Over::Udp => keys.udp,
+                Over::Protocols => keys.protocols,
+                Over::Icmp => keys.icmp,
+            };
+            match value {
                 Some(value) => match self.open(over, value) {
                     Some(Some(open)) => {
                         sound &= self.all_among(over, &open, among.as_deref(), value);
@@ -172,13 +218,13 @@ impl Reader<'_> {
                     over,
                     open: Vec::new(),
                     among: among.clone(),
-                    at: fields.at,
+                    at: keys.at,
                 }),
                 None => {}
             }
         }
         if said.is_empty() && sound {
-            self.problem(fields.at, "this looks at nothing")
+            self.problem(keys.at, "this looks at nothing")
                 .help("name what may be open: `only-open: { tcp: [443] }`".to_owned());
             return None;
         }
