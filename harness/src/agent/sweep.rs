@@ -72,7 +72,7 @@ pub(crate) fn sweep(
         });
         each(evidence);
         if lost {
-            // The others would fare no better, and each would wait for its barrier. Nothing passes without them.
+            // The others would lose theirs too, after two seconds each. Nothing passes without them.
             break;
         }
     }

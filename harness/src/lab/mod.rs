@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The loopback interface is the first of every namespace (`LOOPBACK_IFINDEX`, linux/net/core).
-const LOOPBACK_INDEX: u32 = 1;
+pub(crate) const LOOPBACK_INDEX: u32 = 1;
 
 /// Interface indices start behind the loopback interface.
 const FIRST_INDEX: u32 = 2;

@@ -3,7 +3,9 @@
 //! On veth pairs the kernel processes a packet in the sender's own softirq, on one CPU, first come
 //! first served. So a *barrier* frame sent behind a probe and seen on the other side proves that the
 //! probe was processed to its end: whatever was going to come out has come out. No time-out is ever
-//! evidence; a barrier that does not come back makes the probe inconclusive.
+//! evidence; a barrier that does not come back makes the probe inconclusive. How long it takes does not matter: a
+//! *witness*, sent behind a barrier where no candidate can reach it, tells when the kernel has come to both, and
+//! a barrier that was lost in a full queue is sent again.
 
 pub(crate) mod mute;
 mod stencil;
@@ -45,12 +47,19 @@ use crate::{
             frame_to_firewall,
         },
     },
-    lab::{Lab, Link, devices},
+    lab::{LOOPBACK_INDEX, Lab, Link, devices},
 };
 
-/// How long a barrier may be on its way before it counts as lost. It needs microseconds; a machine
-/// that needs seconds cannot tell anything.
-const BARRIER_PATIENCE: Duration = Duration::from_secs(2);
+/// How often a barrier is sent before it counts as lost. Each was lost although the kernel had come to it, so
+/// that this is not a matter of load: a full queue drops one now and then, a candidate drops all of them.
+const BARRIER_ATTEMPTS: u32 = 8;
+
+/// How long the first barrier is waited for before the witness is asked, and each further one twice as long: two
+/// seconds in all, for the queues of a candidate that shapes its traffic (tc(8)).
+const BARRIER_DELAY: Duration = Duration::from_millis(8);
+
+/// After how long a witness is sent again: a full queue may have dropped it.
+const WITNESS_AGAIN: Duration = Duration::from_millis(50);
 
 /// How often a barrier crosses the link in both directions. Once covers a probe and its answer; twice
 /// covers packets that the firewall sends to itself.
@@ -75,6 +84,8 @@ pub(crate) struct Prober<'a> {
     /// One per device; VLANs share it.
     wires: BTreeMap<usize, PacketSocket>,
     barriers: Vec<PacketSocket>,
+    /// Opened when a barrier does not come back at once.
+    witness: Option<Witness>,
     inputs: Vec<InputSocket>,
     /// For probes of the firewall itself, by user and mark.
     outputs: BTreeMap<(Option<String>, u32), OutputSocket>,
@@ -237,6 +248,7 @@ impl<'a> Prober<'a> {
             world,
             wires,
             barriers,
+            witness: None,
             inputs,
             outputs: BTreeMap::new(),
             _memberships: memberships,
@@ -320,7 +332,7 @@ impl<'a> Prober<'a> {
             }
             let observed = self.observe(from)?;
             if !observed.barrier {
-                // Whoever waits for each of them waits for hours.
+                // A candidate that drops one barrier drops all: to wait for each of them would take hours.
                 return Ok(Some(Unproven::BarrierLost));
             }
             each(window, observed.seen);
@@ -442,13 +454,15 @@ impl<'a> Prober<'a> {
         let Self {
             wires,
             barriers,
+            witness,
             inputs,
             outputs,
             routes,
             senses,
             ..
         } = self;
-        thread::spawn(move || drop((wires, barriers, inputs, outputs, routes, senses)))
+        let sockets = (wires, barriers, witness, inputs, outputs, routes, senses);
+        thread::spawn(move || drop(sockets))
     }
 
     /// As [`Prober::leave`], at the end of the agent: the sockets end with the process.
@@ -604,17 +618,23 @@ impl<'a> Prober<'a> {
         }
         self.barrier_number += 1;
         let number = self.barrier_number.to_be_bytes();
-        let inbox = &mut self.inbox;
-        let deadline = Instant::now() + BARRIER_PATIENCE;
-
-        let inbound = frame(link.firewall_mac, link.far_mac, ETHERTYPE_BARRIER, &number);
-        far.send(&[inbound]).doing(|| "send a barrier")?;
-        if !await_barrier(near, inbox, number, deadline, &mut |_, _| {})? {
+        let (inbox, witness) = (&mut self.inbox, &mut self.witness);
+        let inbound = Crossing {
+            from: far,
+            to: near,
+            frame: frame(link.firewall_mac, link.far_mac, ETHERTYPE_BARRIER, &number),
+            number,
+        };
+        if !inbound.cross(inbox, witness, &mut |_, _| {})? {
             return Ok(false);
         }
-        let outbound = frame(link.far_mac, link.firewall_mac, ETHERTYPE_BARRIER, &number);
-        near.send(&[outbound]).doing(|| "send a barrier back")?;
-        await_barrier(far, inbox, number, deadline, &mut |tags, packet| {
+        let outbound = Crossing {
+            from: near,
+            to: far,
+            frame: frame(link.far_mac, link.firewall_mac, ETHERTYPE_BARRIER, &number),
+            number,
+        };
+        outbound.cross(inbox, witness, &mut |tags, packet| {
             seen.extend(on_wire(lab, link.device, tags, packet));
         })
     }
@@ -666,6 +686,80 @@ impl<'a> Prober<'a> {
     }
 }
 
+/// A barrier on its way from one end of a link to the other.
+struct Crossing<'a> {
+    from: &'a PacketSocket,
+    to: &'a PacketSocket,
+    frame: Vec<u8>,
+    number: [u8; 8],
+}
+
+impl Crossing<'_> {
+    /// Sends the barrier until it arrives; false if every one is lost. `packet` gets what arrives before it.
+    fn cross(
+        self,
+        inbox: &mut Inbox,
+        witness: &mut Option<Witness>,
+        packet: &mut impl FnMut(&[VlanTag], Vec<u8>),
+    ) -> Result<bool, Broken> {
+        let mut arrives_within = |inbox: &mut Inbox, delay| {
+            let deadline = Instant::now() + delay;
+            await_barrier(self.to, inbox, self.number, deadline, packet)
+        };
+        let frames = [self.frame];
+        let mut delay = BARRIER_DELAY;
+        for _ in 0..BARRIER_ATTEMPTS {
+            self.from.send(&frames).doing(|| "send a barrier")?;
+            if arrives_within(inbox, delay)? {
+                return Ok(true);
+            }
+            let witness = match witness {
+                Some(witness) => witness,
+                None => witness.insert(Witness::open()?),
+            };
+            witness.await_turn(inbox)?;
+            if arrives_within(inbox, Duration::ZERO)? {
+                return Ok(true);
+            }
+            delay *= 2;
+        }
+        Ok(false)
+    }
+}
+
+/// Tells when the kernel has come to everything that this thread sent before: a frame to the loopback interface of
+/// the prober's own namespace waits in the same queue of the CPU (`enqueue_to_backlog` in net/core/dev.c), and no
+/// candidate is there to drop it.
+struct Witness {
+    socket: PacketSocket,
+    number: u64,
+}
+
+impl Witness {
+    /// In the current namespace.
+    fn open() -> Result<Self, Broken> {
+        RouteSocket::open()?.set_up(LOOPBACK_INDEX)?;
+        Ok(Self {
+            socket: PacketSocket::barrier(LOOPBACK_INDEX)?,
+            number: 0,
+        })
+    }
+
+    /// Waits for the kernel, however long it takes.
+    fn await_turn(&mut self, inbox: &mut Inbox) -> Result<(), Broken> {
+        self.number += 1;
+        let number = self.number.to_be_bytes();
+        let frames = [frame([0; 6], [0; 6], ETHERTYPE_BARRIER, &number)];
+        loop {
+            self.socket.send(&frames).doing(|| "send a witness")?;
+            let again = Instant::now() + WITNESS_AGAIN;
+            if await_barrier(&self.socket, inbox, number, again, &mut |_, _| {})? {
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// What the kernel counts in the firewall's namespace, which is the current one.
 fn counters(lab: &Lab, routes: &mut RouteSocket) -> Result<Counters, Broken> {
     let mut counters = Counters::read()?;
@@ -703,6 +797,7 @@ fn await_barrier(
     packet: &mut impl FnMut(&[VlanTag], Vec<u8>),
 ) -> Result<bool, Broken> {
     let mut arrived = false;
+    let mut reads = 0;
     loop {
         let count = socket
             .receive(inbox, &mut *packet, |payload| {
@@ -712,13 +807,14 @@ fn await_barrier(
         if arrived {
             return Ok(true);
         }
+        reads += 1;
         // In a flood there is always more to read.
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(false);
-        }
-        if count > 0 {
+        if count > 0 && reads < MAX_READS {
             continue;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || count > 0 {
+            return Ok(false);
         }
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         match poll(
