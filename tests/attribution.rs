@@ -123,10 +123,10 @@ fn wrong(folder: &Path, source: &Source, truth: &Truth, case: &Value) -> Option<
         (Truth::Line(file, line), (Some(said), Some(number))) => {
             Path::new(said) == folder.join(source.name).join(file)
                 && number == *line as u64
-                && rule["uncertain"].is_null()
+                && rule["origin_unknown"].is_null()
                 && text_of(said, *line) == rule["source"].as_str().unwrap()
         }
-        (Truth::Uncertain, (None, None)) => rule["uncertain"].is_string(),
+        (Truth::Uncertain, (None, None)) => rule["origin_unknown"].is_string(),
         (Truth::Line(..) | Truth::Uncertain, _) => false,
     };
     (!fine).then(|| {

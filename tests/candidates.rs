@@ -81,8 +81,8 @@ fn a_planted_difference_is_the_only_one_that_is_shown() {
     assert_eq!(comparison["same"], 6);
     let different = comparison["different"].as_array().expect("a list");
     assert_eq!(different.len(), 2);
-    assert_eq!(different[0]["sides"][0]["verdict"], "accept");
-    assert_eq!(different[0]["sides"][1]["verdict"], "drop");
+    assert_eq!(different[0]["by_candidate"][0]["verdict"], "accept");
+    assert_eq!(different[0]["by_candidate"][1]["verdict"], "drop");
     let names: Vec<&Value> = [0, 1].map(|nth| &report["scenarios"][nth]["name"]).into();
     assert_eq!(names, ["lab@old", "lab@new"]);
 }
@@ -150,7 +150,7 @@ fn a_candidate_that_does_not_load_leaves_the_others_their_verdicts() {
     assert_eq!(
         (
             &comparison["same"],
-            comparison["untold"].as_array().map(Vec::len)
+            comparison["not_compared"].as_array().map(Vec::len)
         ),
         (&0.into(), Some(2))
     );
@@ -254,7 +254,7 @@ fn a_candidate_whose_program_is_missing_is_skipped_alone() {
     assert!(error.contains("apt-get install iptables"), "{error}");
     let outcome = |nth: usize| &report["scenarios"][nth]["cases"][0]["outcome"];
     assert_eq!([outcome(0), outcome(1)], ["skipped", "pass"]);
-    let untold = report["comparisons"][0]["untold"].as_array();
+    let untold = report["comparisons"][0]["not_compared"].as_array();
     assert_eq!(untold.map(Vec::len), Some(2));
     let denied = folder.firedrill(&["test", "lab.yaml", "--deny-skips"]);
     assert_eq!(denied.code, Some(3), "{denied:?}");

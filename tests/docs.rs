@@ -573,6 +573,21 @@ fn every_reason_of_a_verdict_is_documented() {
             took_us: 1_400_000,
             within_us: 1_000_000,
         },
+        Inconclusive::NothingSent,
+        Inconclusive::Untraced,
+        Inconclusive::BatchContradicted {
+            number: 22,
+            traced: "drop".to_owned(),
+            batch: "it came out",
+        },
+        Inconclusive::BatchUnclear("something answered in its place"),
+        Inconclusive::SocketOverflow,
+        Inconclusive::ConntrackFull,
+        Inconclusive::LabLimit {
+            rule: "…".to_owned(),
+            needed: 13_107,
+            limit: 400,
+        },
     ];
     for reason in &reasons {
         // A new reason must be added above, and to the guide.
@@ -591,9 +606,24 @@ fn every_reason_of_a_verdict_is_documented() {
             | Inconclusive::HandedOver(_)
             | Inconclusive::Late { .. }
             | Inconclusive::Unreadable(_)
-            | Inconclusive::Cut(_) => {}
+            | Inconclusive::NothingSent
+            | Inconclusive::Untraced
+            | Inconclusive::BatchContradicted { .. }
+            | Inconclusive::BatchUnclear(_)
+            | Inconclusive::SocketOverflow
+            | Inconclusive::ConntrackFull
+            | Inconclusive::LabLimit { .. }
+            // Their words are those of another message.
+            | Inconclusive::RunEnded(_)
+            | Inconclusive::Reported(_) => {}
         }
-        assert!(guide.contains(&format!("| `{reason}` |")), "{reason}");
+        let reason = reason.to_string();
+        // CommonMark, "Code spans": what contains a backtick stands between two of them.
+        let quoted = match reason.contains('`') {
+            true => format!("| `` {reason} `` |"),
+            false => format!("| `{reason}` |"),
+        };
+        assert!(guide.contains(&quoted), "{reason}");
     }
     let reasons = [
         KernelReason::ReversePathFilter,

@@ -37,7 +37,7 @@ fn swept(lab: &Lab) -> Vec<Case> {
 fn sweeps(case: &Case) -> BTreeMap<String, Sweep> {
     let steps = case.steps.iter().filter_map(|step| step.sweep.clone());
     let all = steps.chain(case.sweep.clone());
-    all.map(|sweep| (sweep.over.clone(), sweep)).collect()
+    all.map(|sweep| (sweep.swept.clone(), sweep)).collect()
 }
 
 /// `80 accept, 81-90 drop`, whoever decided.
@@ -234,7 +234,7 @@ fn a_port_with_a_limit_is_looked_at_in_a_lab_of_its_own() {
     for case in swept(&lab) {
         assert_eq!(case.outcome, "pass", "{case:#?}");
         if let Some(tcp) = sweeps(&case).get("tcp") {
-            assert_eq!(tcp.labs, 1, "{tcp:#?}");
+            assert_eq!(tcp.fresh_labs, 1, "{tcp:#?}");
         }
     }
 }
@@ -254,7 +254,7 @@ fn a_trap_does_not_close_the_ports_that_are_swept_behind_it() {
             told(tcp),
             "1-21 drop, 22 accept, 23-79 drop, 80 accept, 81-65535 drop"
         );
-        assert_eq!(tcp.labs, 2);
+        assert_eq!(tcp.fresh_labs, 2);
         for group in &tcp.groups {
             let rule = group.rule.as_ref().and_then(|rule| rule.text.clone());
             assert!(!rule.unwrap_or_default().contains("banned"), "{group:#?}");
@@ -277,7 +277,7 @@ fn a_limit_on_every_port_is_paced_by_its_burst_or_given_up_with_the_rule_named()
         assert_eq!(case.outcome, "pass", "{case:#?}");
         let tcp = &sweeps(&case)["tcp"];
         assert_eq!(told(tcp), "1-79 drop, 80 accept, 81-2000 drop");
-        assert_eq!(tcp.labs, 5);
+        assert_eq!(tcp.fresh_labs, 5);
     }
     for case in swept(&lab(5, "")) {
         assert_eq!(case.outcome, "inconclusive", "{case:#?}");
@@ -475,7 +475,7 @@ fn batches_and_traces_agree_on_every_shipped_ruleset() {
                     let count = |group: &Group| u32::from(group.last - group.first) + 1;
                     let all = sweep.groups.iter().map(count).sum();
                     let traced = sweep.groups.iter().map(|group| group.traced).sum();
-                    let told = format!("{} {}", sweep.over, told(&sweep));
+                    let told = format!("{} {}", sweep.swept, told(&sweep));
                     (name.clone(), told, all, traced)
                 })
             };

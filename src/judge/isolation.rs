@@ -83,11 +83,13 @@ impl Pace {
 
 fn too_many(touches: &[Touch], room: u32, labs: usize) -> Inconclusive {
     let mut rules = touches.iter().filter(|touch| touch.room == Some(room));
-    let rule = rules.next().map_or("a rule", |touch| &touch.rule);
-    Inconclusive::Cut(format!(
-        "{rule} remembers earlier packets, so that these ports need {labs} fresh labs, and at most \
-         {MAX_LABS} are made for a sweep (say `among` which ports to look at, or test single ports)"
-    ))
+    Inconclusive::LabLimit {
+        rule: rules
+            .next()
+            .map_or_else(|| "a rule".to_owned(), |touch| touch.rule.clone()),
+        needed: labs,
+        limit: MAX_LABS,
+    }
 }
 
 /// Ascending numbers as ranges.
@@ -148,9 +150,10 @@ mod tests {
         assert_eq!(pace.writers[0], [(1, 250)]);
         let pace = Pace::of(&[touch(0..=65535, Some(4))], &ALL);
         assert!(pace.writers.is_empty());
-        let [(1, 65535, Inconclusive::Cut(why))] = pace.given_up.as_slice() else {
+        let [(1, 65535, Inconclusive::LabLimit { rule, needed, .. })] = pace.given_up.as_slice()
+        else {
             panic!("{pace:?}");
         };
-        assert!(why.contains("the rule") && why.contains("13107"), "{why}");
+        assert_eq!((rule.as_str(), *needed), ("the rule", 13107));
     }
 }

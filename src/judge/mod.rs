@@ -142,7 +142,7 @@ const LATE: u128 = 10;
 #[must_use]
 pub fn together(send: &Send, packets: &[Judged]) -> Judgement {
     let Some(first) = packets.first() else {
-        return inconclusive(Inconclusive::Cut("no packet was sent".to_owned()));
+        return inconclusive(Inconclusive::NothingSent);
     };
     if packets.len() == 1 {
         return first.judgement.clone();

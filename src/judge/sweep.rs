@@ -203,7 +203,7 @@ pub fn judgement(sweep: &Sweep, groups: &[SweepGroup]) -> Judgement {
     let telling = of(Outcome::Pass).find(|group| is_open(&group.verdict));
     match telling.or_else(|| groups.first()) {
         Some(group) => told(group, None),
-        None => inconclusive(Inconclusive::Cut("nothing was swept".to_owned())),
+        None => inconclusive(Inconclusive::NothingSent),
     }
 }
 
@@ -238,8 +238,7 @@ fn run_parts(run: &SweptRun, found: &Found, parts: &mut Vec<Part>) {
         return;
     }
     let Some((_, verdict, _)) = sample.first() else {
-        let why = "none of these ports was probed one by one".to_owned();
-        parts.push(Part::untold(run.first, run.last, Inconclusive::Cut(why)));
+        parts.push(Part::untold(run.first, run.last, Inconclusive::Untraced));
         return;
     };
     let bad = sample
@@ -248,10 +247,11 @@ fn run_parts(run: &SweptRun, found: &Found, parts: &mut Vec<Part>) {
     if let Some((port, bad, _)) = bad {
         let why = match bad {
             Verdict::Inconclusive(why) => why.clone(),
-            bad => Inconclusive::Cut(format!(
-                "port {port} met another verdict ({bad}) by itself than among the others ({})",
-                fate_text(&run.fate)
-            )),
+            bad => Inconclusive::BatchContradicted {
+                number: *port,
+                traced: bad.to_string(),
+                batch: fate_text(&run.fate),
+            },
         };
         parts.push(Part::untold(run.first, run.last, why));
         return;
@@ -284,7 +284,7 @@ fn run_parts(run: &SweptRun, found: &Found, parts: &mut Vec<Part>) {
 fn one_by_one(run: &SweptRun, sample: &[(u16, &Verdict, Option<&Decider>)], parts: &mut Vec<Part>) {
     let why = || match &run.fate {
         Fate::Unproven(why) => unproven(*why),
-        fate => Inconclusive::Cut(format!("in the batch {}", fate_text(fate))),
+        fate => Inconclusive::BatchUnclear(fate_text(fate)),
     };
     let mut next = u32::from(run.first);
     for (port, verdict, decider) in sample {
@@ -309,13 +309,8 @@ fn unproven(why: Unproven) -> Inconclusive {
         Unproven::NotSent => Inconclusive::NotSent("the kernel refused it".to_owned()),
         Unproven::BarrierLost => Inconclusive::BarrierLost,
         Unproven::NeverEntered => Inconclusive::NeverEntered,
-        Unproven::Overflow => {
-            Inconclusive::Cut("a socket of the prober overflowed, twice".to_owned())
-        }
-        Unproven::TableFull => Inconclusive::Cut(
-            "connection tracking had no room for the packet (net.netfilter.nf_conntrack_max)"
-                .to_owned(),
-        ),
+        Unproven::Overflow => Inconclusive::SocketOverflow,
+        Unproven::TableFull => Inconclusive::ConntrackFull,
     }
 }
 

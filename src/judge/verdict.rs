@@ -99,8 +99,38 @@ pub enum Inconclusive {
     },
     /// Something came back that nobody can read: its first bytes, in hexadecimal.
     Unreadable(String),
-    /// The run ended before the probe was sent.
-    Cut(String),
+    /// The run ended before the case, for this reason.
+    RunEnded(String),
+    /// An earlier run said so: the words of its report.
+    Reported(String),
+    /// The plan of the step has no packet.
+    NothingSent,
+    /// No port of a batch was probed with a trace, so no rule is known to have decided.
+    Untraced,
+    /// The trace of a port shows another result than the batch that it was part of.
+    BatchContradicted {
+        /// The port, or other swept number.
+        number: u16,
+        /// The traced verdict.
+        traced: String,
+        /// What the batch showed.
+        batch: &'static str,
+    },
+    /// The batch alone proves nothing for these numbers, which were not traced either: what it showed.
+    BatchUnclear(&'static str),
+    /// A socket of the prober overflowed, with small batches too.
+    SocketOverflow,
+    /// The table of connection tracking was full.
+    ConntrackFull,
+    /// The ports of a sweep that reach a stateful rule need too many fresh labs.
+    LabLimit {
+        /// The rule.
+        rule: String,
+        /// How many labs they need.
+        needed: usize,
+        /// How many a sweep may use.
+        limit: usize,
+    },
 }
 
 /// The verdict against the expectation.
@@ -211,7 +241,32 @@ impl fmt::Display for Inconclusive {
             Self::Unreadable(bytes) => {
                 write!(f, "a packet was seen that is none that can be read: {bytes}")
             }
-            Self::Cut(why) => f.write_str(why),
+            Self::RunEnded(why) | Self::Reported(why) => f.write_str(why),
+            Self::NothingSent => f.write_str("no packet was sent"),
+            Self::Untraced => f.write_str("none of these ports was probed with a trace"),
+            Self::BatchContradicted {
+                number,
+                traced,
+                batch,
+            } => write!(
+                f,
+                "port {number}: the verdict of the traced probe is {traced}, but in the batch {batch}; run again \
+                 with `--trace-sweeps`"
+            ),
+            Self::BatchUnclear(batch) => write!(f, "in the batch {batch}"),
+            Self::SocketOverflow => f.write_str("a socket of the prober overflowed, twice"),
+            Self::ConntrackFull => f.write_str(
+                "connection tracking had no room for the packet (net.netfilter.nf_conntrack_max)",
+            ),
+            Self::LabLimit {
+                rule,
+                needed,
+                limit,
+            } => write!(
+                f,
+                "{rule} is stateful: these ports need {needed} fresh labs, and a sweep may use {limit}; limit the \
+                 ports with `among`, or test single ports"
+            ),
         }
     }
 }

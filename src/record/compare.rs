@@ -27,7 +27,7 @@ pub fn between(records: &[ScenarioRecord]) -> Option<Comparison> {
         candidates,
         same: 0,
         different: Vec::new(),
-        untold: Vec::new(),
+        not_compared: Vec::new(),
     };
     let others: Vec<HashMap<&str, &CaseRecord>> = others.iter().map(by_name).collect();
     for case in &first.cases {
@@ -40,11 +40,11 @@ pub fn between(records: &[ScenarioRecord]) -> Option<Comparison> {
         let all: Vec<&CaseRecord> = std::iter::once(case).chain(theirs).collect();
         match compare(&all) {
             Compared::Same => comparison.same += 1,
-            Compared::Untold => comparison.untold.push(name.to_owned()),
+            Compared::Unproven => comparison.not_compared.push(name.to_owned()),
             Compared::Different(step) => comparison.different.push(Difference {
                 case: name.to_owned(),
                 step: case.step_words(step),
-                sides: sides(&comparison.candidates, &all, step),
+                by_candidate: sides(&comparison.candidates, &all, step),
             }),
         }
     }
@@ -70,14 +70,14 @@ enum Compared {
     Same,
     /// In this step first.
     Different(usize),
-    Untold,
+    Unproven,
 }
 
 fn compare(cases: &[&CaseRecord]) -> Compared {
     let Some(first) = cases.first() else {
-        return Compared::Untold;
+        return Compared::Unproven;
     };
-    let mut untold = false;
+    let mut is_inconclusive = false;
     // A case has the same steps for all candidates.
     for step in 0..first.steps.len() {
         let records = cases.iter().map(|case| case.steps.get(step));
@@ -88,10 +88,10 @@ fn compare(cases: &[&CaseRecord]) -> Compared {
         {
             return Compared::Different(step);
         }
-        untold |= seen.contains(&None);
+        is_inconclusive |= seen.contains(&None);
     }
-    if untold {
-        Compared::Untold
+    if is_inconclusive {
+        Compared::Unproven
     } else {
         Compared::Same
     }
@@ -257,7 +257,7 @@ fn sides(candidates: &[String], cases: &[&CaseRecord], step: usize) -> Vec<Side>
     sides
         .map(|((candidate, record), told)| Side {
             candidate: candidate.clone(),
-            told: match (&record.judgement.reason, alike) {
+            verdict_text: match (&record.judgement.reason, alike) {
                 (Some(reason), true) => format!("{told}: {reason}"),
                 (None, true) => format!("{told}: as expected"),
                 (_, false) => told,
@@ -402,7 +402,7 @@ mod tests {
     fn what_is_alike_is_counted(#[case] one: Verdict, #[case] other: Verdict) {
         let comparison = between(&passed(&[one, other])).unwrap();
         assert_eq!((comparison.same, comparison.different.len()), (2, 0));
-        assert_eq!(comparison.untold, Vec::<String>::new());
+        assert_eq!(comparison.not_compared, Vec::<String>::new());
     }
 
     #[rstest]
@@ -433,7 +433,11 @@ mod tests {
         assert_eq!((comparison.same, comparison.different.len()), (1, 1));
         let different = &comparison.different[0];
         assert_eq!(different.case, "a -> firewall tcp/1 [ipv4]");
-        let told: Vec<&str> = different.sides.iter().map(|side| &*side.told).collect();
+        let told: Vec<&str> = different
+            .by_candidate
+            .iter()
+            .map(|side| &*side.verdict_text)
+            .collect();
         assert_eq!(told, expected);
     }
 
@@ -442,11 +446,11 @@ mod tests {
     fn what_nobody_can_tell_is_not_alike() {
         let comparison = between(&passed(&[Verdict::Drop, untold()])).unwrap();
         assert_eq!((comparison.same, comparison.different.len()), (1, 0));
-        assert_eq!(comparison.untold, ["a -> firewall tcp/1 [ipv4]"]);
+        assert_eq!(comparison.not_compared, ["a -> firewall tcp/1 [ipv4]"]);
         // And yet the others may differ.
         let comparison = between(&passed(&[Verdict::Drop, untold(), from("192.0.2.10")])).unwrap();
-        assert_eq!(comparison.different[0].sides.len(), 3);
-        assert_eq!(comparison.untold, Vec::<String>::new());
+        assert_eq!(comparison.different[0].by_candidate.len(), 3);
+        assert_eq!(comparison.not_compared, Vec::<String>::new());
     }
 
     #[test]
@@ -455,8 +459,8 @@ mod tests {
         let accepted = |outcome| (from("192.0.2.10"), outcome);
         let verdicts = [accepted(Outcome::Pass), accepted(Outcome::Fail)];
         let comparison = between(&records(test, &verdicts)).unwrap();
-        let sides = &comparison.different[0].sides;
-        let told: Vec<&str> = sides.iter().map(|side| &*side.told).collect();
+        let sides = &comparison.different[0].by_candidate;
+        let told: Vec<&str> = sides.iter().map(|side| &*side.verdict_text).collect();
         assert_eq!(told, ["accept: as expected", "accept: of another number"]);
     }
 
@@ -484,9 +488,10 @@ mod tests {
     fn a_candidate_that_did_not_load_leaves_nothing_to_compare() {
         let mut records = passed(&[Verdict::Drop, Verdict::Drop]);
         for case in &mut records[1].cases {
-            case.steps[0].judgement = judge::inconclusive(Inconclusive::Cut("gone".to_owned()));
+            case.steps[0].judgement =
+                judge::inconclusive(Inconclusive::RunEnded("gone".to_owned()));
         }
         let comparison = between(&records).unwrap();
-        assert_eq!((comparison.same, comparison.untold.len()), (0, 2));
+        assert_eq!((comparison.same, comparison.not_compared.len()), (0, 2));
     }
 }

@@ -16,7 +16,7 @@ pub struct Comparison {
     /// The cases that two candidates treat differently, in the scenario's order.
     pub different: Vec<Difference>,
     /// The cases of which nobody can tell, as a candidate has no verdict on them; without the scenario.
-    pub untold: Vec<String>,
+    pub not_compared: Vec<String>,
 }
 
 /// A case that candidates treat differently.
@@ -28,7 +28,7 @@ pub struct Difference {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// As many as there are candidates.
-    pub sides: Vec<Side>,
+    pub by_candidate: Vec<Side>,
 }
 
 /// What one candidate did.
@@ -37,7 +37,7 @@ pub struct Side {
     /// The candidate's name.
     pub candidate: String,
     /// The verdict in words, with what differs of a packet that came out: `accept (source 192.0.2.10)`.
-    pub told: String,
+    pub verdict_text: String,
     /// The step that differs, without the way of its packet, which is told with its scenario.
     #[serde(flatten)]
     pub step: StepRecord,

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The version of the format. A key keeps its meaning within a version, and new keys may appear.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A text that is borrowed where it is written and owned where it is read.
 type Text<'a> = Cow<'a, str>;
@@ -109,7 +109,7 @@ struct StepJson<'a> {
     packet: Text<'a>,
     /// The way of the packet, where it was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
-    walk: Option<WalkJson<'a>>,
+    way: Option<WayJson<'a>>,
     /// The results of a sweep.
     #[serde(skip_serializing_if = "Option::is_none")]
     sweep: Option<SweepJson<'a>>,
@@ -117,10 +117,10 @@ struct StepJson<'a> {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct SweepJson<'a> {
-    over: Text<'a>,
+    swept: Text<'a>,
     /// How many further labs it took, because rules are stateful.
     #[serde(default, skip_serializing_if = "is_zero")]
-    labs: usize,
+    fresh_labs: usize,
     groups: Vec<GroupJson<'a>>,
 }
 
@@ -154,7 +154,7 @@ pub(crate) struct DeciderJson<'a> {
     no_chain: bool,
 }
 
-/// A rule, or a policy, which has no handle. Its line is known, or `uncertain` says why not, or nothing was looked
+/// A rule, or a policy, which has no handle. Its line is known, or `origin_unknown` says why not, or nothing was looked
 /// up.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RuleJson<'a> {
@@ -166,7 +166,7 @@ pub(crate) struct RuleJson<'a> {
     #[serde(flatten)]
     line: Option<Cow<'a, SourceLine>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    uncertain: Option<Text<'a>>,
+    origin_unknown: Option<Text<'a>>,
     /// The layer that brought it, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     layer: Option<Text<'a>>,
@@ -174,8 +174,8 @@ pub(crate) struct RuleJson<'a> {
 
 /// The way of a packet, and of the error that was sent because of it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WalkJson<'a> {
-    passages: Vec<PassageJson<'a>>,
+pub(crate) struct WayJson<'a> {
+    chains: Vec<PassageJson<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     error: Vec<PassageJson<'a>>,
 }
@@ -218,7 +218,7 @@ struct StopJson<'a> {
     rule: Option<RuleJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_of: Option<Text<'a>>,
-    did: Text<'a>,
+    rule_verdict: Text<'a>,
     /// The chain that a jump or goto leads to.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<Text<'a>>,
@@ -449,14 +449,14 @@ impl<'a> StepJson<'a> {
             decider: DeciderJson::of(judgement.decider.as_ref()),
             arrival: arrival(&judgement.verdict),
             packet: Cow::Borrowed(&record.packet),
-            walk: record.walk.as_deref().map(WalkJson::of),
+            way: record.walk.as_deref().map(WayJson::of),
             sweep: record.sweep.as_deref().map(SweepJson::of),
         }
     }
 
     fn read(self, text: String, duration_us: u64) -> Option<StepRecord> {
-        let walk = match self.walk {
-            Some(walk) => Some(Box::new(walk.read()?)),
+        let walk = match self.way {
+            Some(way) => Some(Box::new(way.read()?)),
             None => None,
         };
         let sweep = match self.sweep {
@@ -500,8 +500,8 @@ impl<'de> Deserialize<'de> for StepRecord {
 impl<'a> SweepJson<'a> {
     fn of(record: &'a SweepRecord) -> Self {
         Self {
-            over: record.over.word().into(),
-            labs: record.labs,
+            swept: record.over.word().into(),
+            fresh_labs: record.labs,
             groups: record.groups.iter().map(GroupJson::of).collect(),
         }
     }
@@ -509,13 +509,13 @@ impl<'a> SweepJson<'a> {
     fn read(self) -> Option<SweepRecord> {
         let mut kinds = Over::ALL.into_iter();
         Some(SweepRecord {
-            over: kinds.find(|over| over.word() == self.over)?,
+            over: kinds.find(|over| over.word() == self.swept)?,
             groups: self
                 .groups
                 .into_iter()
                 .map(GroupJson::read)
                 .collect::<Option<_>>()?,
-            labs: self.labs,
+            labs: self.fresh_labs,
         })
     }
 }
@@ -563,7 +563,7 @@ fn verdict(text: &str, arrival: Option<Cow<'_, Arrival>>, reason: Option<&str>) 
         ("drop", None) => Some(Verdict::Drop),
         ("inconclusive", None) => {
             let reason = reason.unwrap_or_default().to_owned();
-            Some(Verdict::Inconclusive(Inconclusive::Cut(reason)))
+            Some(Verdict::Inconclusive(Inconclusive::Reported(reason)))
         }
         (reject, None) => Some(Verdict::Reject(answer(reject.strip_prefix("reject ")?)?)),
         (_, Some(_)) => None,
@@ -635,7 +635,7 @@ impl<'a> RuleJson<'a> {
     }
 
     fn of(chain: &'a Chain, origin: Option<&'a Origin>) -> Self {
-        let (line, uncertain) = match origin {
+        let (line, origin_unknown) = match origin {
             Some(Origin::Known(line)) => (Some(Cow::Borrowed(line)), None),
             Some(Origin::Unknown(why)) => (None, Some(Cow::Borrowed(&**why))),
             None => (None, None),
@@ -647,14 +647,14 @@ impl<'a> RuleJson<'a> {
             handle: None,
             text: None,
             line,
-            uncertain,
+            origin_unknown,
             layer: None,
         }
     }
 
     /// A rule or a policy.
     fn read(self) -> Option<Decider> {
-        let origin = match (self.line, self.uncertain) {
+        let origin = match (self.line, self.origin_unknown) {
             (Some(line), None) => Some(Origin::Known(line.into_owned())),
             (None, Some(why)) => Some(Origin::Unknown(why.into_owned())),
             (None, None) => None,
@@ -683,10 +683,10 @@ impl<'a> RuleJson<'a> {
     }
 }
 
-impl<'a> WalkJson<'a> {
+impl<'a> WayJson<'a> {
     pub(crate) fn of(walk: &'a Walk) -> Self {
         Self {
-            passages: walk.passages.iter().map(PassageJson::of).collect(),
+            chains: walk.passages.iter().map(PassageJson::of).collect(),
             error: walk.error.iter().map(PassageJson::of).collect(),
         }
     }
@@ -696,7 +696,7 @@ impl<'a> WalkJson<'a> {
             passages.into_iter().map(PassageJson::read).collect()
         };
         Some(Walk {
-            passages: read(self.passages)?,
+            passages: read(self.chains)?,
             error: read(self.error)?,
         })
     }
@@ -763,7 +763,7 @@ impl<'a> StopJson<'a> {
             depth: stop.depth,
             rule: None,
             end_of: None,
-            did: stop.did.word().into(),
+            rule_verdict: stop.did.word().into(),
             to: None,
             lookups: Cow::Borrowed(&stop.lookups),
             logged: Vec::new(),
@@ -801,7 +801,7 @@ impl<'a> StopJson<'a> {
             }),
             (Some(_), Some(_)) | (None, None) => return None,
         };
-        let did = match (&*self.did, self.to) {
+        let did = match (&*self.rule_verdict, self.to) {
             ("jump", Some(chain)) => Did::Jump(chain.into_owned()),
             ("goto", Some(chain)) => Did::Goto(chain.into_owned()),
             (word, None) => Did::WITHOUT_CHAIN

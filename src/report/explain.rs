@@ -16,7 +16,7 @@ use crate::{
     record::{
         CandidateRecord, StepRecord,
         failure::ScenarioError,
-        json::{DeciderJson, VERSION, WalkJson, arrival, verdict_text},
+        json::{DeciderJson, VERSION, WayJson, arrival, verdict_text},
     },
     ruleset::origin::{Generated, Origin},
     scenario::Scenario,
@@ -130,8 +130,7 @@ impl Text<'_> {
                 for (file, line) in &line.included_from {
                     self.fact("included", &format!("by {}:{line}", file.display()))?;
                 }
-                if let Some(through) = &line.through {
-                    let Generated { file, line, text } = through;
+                if let Some(Generated { file, line, text }) = &line.generated {
                     self.fact("through", &format!("{file}, line {line}: {text}"))?;
                 }
             }
@@ -276,7 +275,7 @@ struct JsonStep<'a> {
     arrival: Option<Cow<'a, Arrival>>,
     packet: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    walk: Option<WalkJson<'a>>,
+    way: Option<WayJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -360,6 +359,6 @@ fn json_step(step: &StepRecord) -> JsonStep<'_> {
         decider: DeciderJson::of(judgement.decider.as_ref()),
         arrival: arrival(&judgement.verdict),
         packet: &step.packet,
-        walk: step.walk.as_deref().map(WalkJson::of),
+        way: step.walk.as_deref().map(WayJson::of),
     }
 }

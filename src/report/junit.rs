@@ -67,10 +67,10 @@ fn side_by_side(different: &Difference) -> String {
     if let Some(step) = &different.step {
         text += &format!("step: {step}\n");
     }
-    for side in &different.sides {
+    for side in &different.by_candidate {
         let by = side.step.judgement.decider.as_ref();
         let by = by.map_or_else(String::new, |by| format!(", by {by}"));
-        text += &format!("{}: {}{by}\n", side.candidate, side.told);
+        text += &format!("{}: {}{by}\n", side.candidate, side.verdict_text);
     }
     text
 }

@@ -317,8 +317,8 @@ impl<W: Write> Terminal<W> {
         };
         let names = comparison.candidates.join(", ");
         writeln!(self.out, "{head}  {count:>22}  {}", clean(&names))?;
-        if !comparison.untold.is_empty() {
-            let count = plural(comparison.untold.len(), "case");
+        if !comparison.not_compared.is_empty() {
+            let count = plural(comparison.not_compared.len(), "case");
             let why = "a candidate has no verdict there";
             writeln!(self.out, "    {count} could not be compared: {why}")?;
         }
@@ -336,7 +336,7 @@ impl<W: Write> Terminal<W> {
         let name = format!("{} :: {}", comparison.scenario, different.case);
         let name = self.paint(STRONG, &clean(&name));
         writeln!(self.out, "\n{head} {name}")?;
-        if let Some(side) = different.sides.first() {
+        if let Some(side) = different.by_candidate.first() {
             writeln!(self.out, "  --> {}", clean(&side.step.at.to_string()))?;
         }
         if let Some(step) = &different.step {
@@ -347,11 +347,14 @@ impl<W: Write> Terminal<W> {
             widths.max().unwrap_or_default()
         };
         let names = width(&mut comparison.candidates.iter()).max(8);
-        let verdicts = width(&mut different.sides.iter().map(|side| &side.told));
-        for side in &different.sides {
+        let verdicts = width(&mut different.by_candidate.iter().map(|side| &side.verdict_text));
+        for side in &different.by_candidate {
             let decider = side.step.judgement.decider.as_ref();
             let by = decider.map_or_else(String::new, |by| format!("  {by}"));
-            let line = format!("{:<names$}  {:<verdicts$}{by}", side.candidate, side.told);
+            let line = format!(
+                "{:<names$}  {:<verdicts$}{by}",
+                side.candidate, side.verdict_text
+            );
             writeln!(self.out, "  {}", clean(line.trim_end()))?;
         }
         Ok(())

@@ -69,7 +69,7 @@ fn line(number: usize, text: &str) -> Origin {
         text: text.into(),
         implied: false,
         included_from: Vec::new(),
-        through: None,
+        generated: None,
     })
 }
 
@@ -467,7 +467,7 @@ fn candidates_stand_side_by_side_where_they_differ() {
     assert_eq!(comparison["candidates"], serde_json::json!(["old", "new"]));
     assert_eq!(comparison["same"], 2);
     assert_eq!(
-        comparison["untold"],
+        comparison["not_compared"],
         serde_json::json!([
             "internet -> firewall tcp/22 [ipv4]",
             "internet -> firewall udp/123 [ipv4]"
@@ -475,8 +475,7 @@ fn candidates_stand_side_by_side_where_they_differ() {
     );
     assert_snapshot!(serde_json::to_string_pretty(&comparison["different"][1]).unwrap(), @r#"
     {
-      "case": "internet -> firewall tcp/443 [ipv4]",
-      "sides": [
+      "by_candidate": [
         {
           "arrival": {
             "destination": "192.0.2.10",
@@ -506,8 +505,8 @@ fn candidates_stand_side_by_side_where_they_differ() {
             "table": "filter",
             "text": "tcp dport { 80, 443 } accept comment \"web <public> & open\""
           },
-          "told": "accept",
-          "verdict": "accept"
+          "verdict": "accept",
+          "verdict_text": "accept"
         },
         {
           "candidate": "new",
@@ -529,10 +528,11 @@ fn candidates_stand_side_by_side_where_they_differ() {
             "table": "filter",
             "text": "iifname \"eth0\" drop"
           },
-          "told": "drop",
-          "verdict": "drop"
+          "verdict": "drop",
+          "verdict_text": "drop"
         }
-      ]
+      ],
+      "case": "internet -> firewall tcp/443 [ipv4]"
     }
     "#);
     let junit = written_of(compared(), |out| Box::new(JUnit::new(out)));

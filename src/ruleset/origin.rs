@@ -96,7 +96,7 @@ impl Origins {
         let mut origin = self.look_up(chain, |table| table.rules.get(&handle));
         if let Some(Origin::Known(line)) = &mut origin {
             let table = self.tables.get(&table_key(chain));
-            line.through = table.and_then(|table| table.through.get(&handle).cloned());
+            line.generated = table.and_then(|table| table.through.get(&handle).cloned());
         }
         origin
     }
@@ -202,7 +202,7 @@ impl Files {
             text: shown(&text[start..end], place.at - start),
             implied: place.implied,
             included_from,
-            through: None,
+            generated: None,
         }
     }
 
@@ -263,7 +263,7 @@ pub struct SourceLine {
     pub included_from: Vec<(PathBuf, usize)>,
     /// What a program made of the line before it was loaded, if one did and it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub through: Option<Generated>,
+    pub generated: Option<Generated>,
 }
 
 /// Places as texts: `FILE:LINE`.

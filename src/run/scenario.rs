@@ -303,7 +303,7 @@ async fn sets(scenario: &Scenario, prepared: &Loadable, options: &Options) -> Se
 fn unreached(error: Option<&ScenarioError>) -> Judgement {
     let why = error.map_or("the run ended before this case", ScenarioError::message);
     let line = why.lines().next().unwrap_or_default().to_owned();
-    let mut judgement = judge::inconclusive(Inconclusive::Cut(line));
+    let mut judgement = judge::inconclusive(Inconclusive::RunEnded(line));
     if let Some(ScenarioError::Skipped(_)) = error {
         judgement.outcome = Outcome::Skipped;
     }

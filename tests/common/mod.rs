@@ -171,9 +171,9 @@ pub struct Step {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Sweep {
-    pub over: String,
+    pub swept: String,
     #[serde(default)]
-    pub labs: usize,
+    pub fresh_labs: usize,
     pub groups: Vec<Group>,
 }
 

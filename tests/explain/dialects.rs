@@ -67,7 +67,7 @@ fn iptables_is_explained_with_both_back_ends(#[values("nft", "legacy")] backend:
     assert_eq!(step["rule"]["line"], 16);
     let told = ask("internet -> firewall tcp/22");
     let packet = told.only();
-    let logging = &packet["steps"][0]["walk"]["passages"];
+    let logging = &packet["steps"][0]["way"]["chains"];
     assert!(
         logging.to_string().contains(r#""logged":["ssh "]"#),
         "{logging:#}"
@@ -107,9 +107,9 @@ fn what_a_program_wrote_stands_between_the_line_and_the_kernel() {
         (&rule["file"], &rule["line"]),
         (&Value::from("lab.yaml"), &Value::from(2))
     );
-    assert_eq!(rule["through"]["file"], "/etc/ufw/user.rules");
+    assert_eq!(rule["generated"]["file"], "/etc/ufw/user.rules");
     assert_eq!(
-        rule["through"]["source"],
+        rule["generated"]["source"],
         "-A ufw-user-input -p tcp --dport 23 -j DROP"
     );
     let told = folder.explain(&[
@@ -121,7 +121,7 @@ fn what_a_program_wrote_stands_between_the_line_and_the_kernel() {
     ]);
     let rule = &told.only()["steps"][0]["rule"];
     assert_eq!(rule["file"], "rules.ferm", "{rule:#}");
-    let through = rule["through"]["source"].as_str().unwrap_or_default();
+    let through = rule["generated"]["source"].as_str().unwrap_or_default();
     assert!(through.contains("--dport 443 --jump ACCEPT"), "{rule:#}");
 }
 
@@ -148,13 +148,13 @@ fn one_policy_is_explained_in_every_dialect(#[case] dialect: &str, #[case] file:
     assert_eq!(step["verdict"], "drop");
     let found = step["rule"]["file"].as_str().unwrap_or_default();
     assert!(found.ends_with(file), "{step:#}");
-    let passages = step["walk"]["passages"].as_array().expect("a list");
+    let passages = step["way"]["chains"].as_array().expect("a list");
     let stops = passages
         .last()
         .map(|passage| passage["stops"].as_array().expect("a list"));
     let last = stops.and_then(|stops| stops.last()).expect("a way");
     assert_eq!(
-        (&last["did"], &last["rule"]["file"]),
+        (&last["rule_verdict"], &last["rule"]["file"]),
         (&Value::from("drop"), &step["rule"]["file"])
     );
     let nearest = nearest(packet);

@@ -62,7 +62,7 @@ fn stop(stop: &Value) -> String {
         (Some(file), Some(line)) => format!("{file}:{line}"),
         _ => "?".to_owned(),
     };
-    let did = stop["did"].as_str().unwrap_or_default();
+    let did = stop["rule_verdict"].as_str().unwrap_or_default();
     let to = stop["to"]
         .as_str()
         .map(|to| format!(" {to}"))
@@ -73,7 +73,7 @@ fn stop(stop: &Value) -> String {
 /// The way of a step in short: for each base chain its hook and name, then its stops.
 #[track_caller]
 fn way(step: &Value) -> Vec<String> {
-    let passages = step["walk"]["passages"].as_array();
+    let passages = step["way"]["chains"].as_array();
     let passages = passages.unwrap_or_else(|| panic!("no way: {step:#}"));
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     passages

@@ -86,7 +86,7 @@ fn a_jump_comes_back_and_a_goto_does_not() {
             "policy candidate.nft:34 drop",
         ]
     );
-    let stops = &step["walk"]["passages"][1]["stops"];
+    let stops = &step["way"]["chains"][1]["stops"];
     assert_eq!(stops[1]["logged"], Value::from(vec!["telnet "]));
     assert_eq!(stops[1]["mark"], 5);
     assert_eq!(stops[1]["depth"], 1);
@@ -108,7 +108,7 @@ fn the_element_that_decides_is_named(
         .folder();
     let packet = format!("client -> firewall {service}");
     let told = folder.explain(&["lab.yaml", &packet, "--family", "ipv4"]);
-    let lookup = &told.only()["steps"][0]["walk"]["passages"][1]["stops"][stop]["lookups"][0];
+    let lookup = &told.only()["steps"][0]["way"]["chains"][1]["stops"][stop]["lookups"][0];
     let found = ["key", "value", "set", "element"].map(|key| lookup[key].as_str());
     assert_eq!(found, expected.map(Some), "{:#}", told.report);
 }
@@ -122,7 +122,7 @@ fn behind_a_rule_that_writes_headers_no_element_is_named() {
         .test("client -> firewall tcp/1: drop")
         .folder();
     let told = folder.explain(&["lab.yaml", "client -> firewall udp/99", "--family", "ipv4"]);
-    let stops = &told.only()["steps"][0]["walk"]["passages"][0]["stops"];
+    let stops = &told.only()["steps"][0]["way"]["chains"][0]["stops"];
     assert_eq!(
         stops[0]["lookups"][0]["element"], "198.51.100.7",
         "{stops:#}"
@@ -141,7 +141,7 @@ fn what_is_not_in_a_set_is_said_so() {
         .test("client -> firewall tcp/1: drop")
         .folder();
     let told = folder.explain(&["lab.yaml", "client -> firewall udp/99", "--family", "ipv4"]);
-    let lookup = &told.only()["steps"][0]["walk"]["passages"][1]["stops"][0]["lookups"][0];
+    let lookup = &told.only()["steps"][0]["way"]["chains"][1]["stops"][0]["lookups"][0];
     assert_eq!(
         (&lookup["value"], &lookup["absent"], &lookup["element"]),
         (&Value::from("99"), &Value::from(true), &Value::Null)
@@ -175,7 +175,7 @@ fn translation_is_seen_both_ways() {
         ]
     );
     let came = |step: &Value, passage: usize| {
-        let headers = &step["walk"]["passages"][passage]["packet"];
+        let headers = &step["way"]["chains"][passage]["packet"];
         let text = |key: &str| headers[key].as_str().unwrap_or_default().to_owned();
         (
             text("source"),
@@ -230,9 +230,7 @@ fn the_error_of_a_rule_that_rejects_has_a_way_of_its_own() {
     let step = &told.only()["steps"][0];
     assert_eq!(step["verdict"], "drop");
     assert_eq!(step["rule"]["line"], 4);
-    let error = step["walk"]["error"][0]["stops"]
-        .as_array()
-        .expect("a list");
+    let error = step["way"]["error"][0]["stops"].as_array().expect("a list");
     assert_eq!(super::stop(&error[0]), "candidate.nft:8 drop");
 }
 
@@ -246,7 +244,7 @@ fn each_layer_is_named() {
     let step = &told.only()["steps"][0];
     assert_eq!(step["verdict"], "drop");
     assert_eq!(step["rule"]["layer"], "docker");
-    let passages = step["walk"]["passages"].as_array().expect("a list");
+    let passages = step["way"]["chains"].as_array().expect("a list");
     let last = passages.last().expect("a way");
     assert_eq!(
         (&last["layer"], &last["table"]),
@@ -303,7 +301,7 @@ fn without_one_of_its_senses_nothing_is_told(
     assert_eq!(told.code, Some(3));
     assert!(told.only().get("nearest").is_none());
     // What is told of the way is what really happened, or nothing at all.
-    let seen = step["walk"]["passages"]
+    let seen = step["way"]["chains"]
         .as_array()
         .is_some_and(|passages| !passages.is_empty());
     if seen {

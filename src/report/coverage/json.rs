@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -72,7 +72,7 @@ struct Rule<'a> {
     line: Option<Line<'a>>,
     /// Why its line is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    uncertain: Option<&'a str>,
+    origin_unknown: Option<&'a str>,
     /// Why it does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<LeftOut<'a>>,
@@ -249,7 +249,7 @@ fn rule(item: &Item, hits: Hits) -> Rule<'_> {
             source: &line.text,
             implied: line.implied,
         }),
-        uncertain: item.uncertain(),
+        origin_unknown: item.uncertain(),
         left_out: item.apart.as_ref().map(|apart| match apart {
             Apart::Layer(layer) => LeftOut::Layer(layer),
             Apart::Program(file) => LeftOut::Program(file.as_deref()),
