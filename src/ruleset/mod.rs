@@ -2,6 +2,7 @@
 //! scenario and no packet.
 
 pub mod chain;
+pub mod interpret;
 pub mod legacy;
 pub mod lexer;
 pub mod listing;

@@ -1,0 +1,411 @@
+//! Whole rules on whole packets. What is expected comes from the kernel's functions, named at each test.
+
+use super::*;
+use crate::ruleset::program::{
+    BitwiseOp, ChainFlags, CmpOp, CtKey, Expression, LimitKind, MetaKey, NumgenKind, PayloadBase,
+    ProgramChain, ProgramRule, ProgramTable, ProgramVerdict, RateLimit, Register, TableFlags,
+};
+
+fn register() -> Register {
+    Register::from_number(1).expect("NFT_REG_1 is a register")
+}
+
+fn payload(base: PayloadBase, offset: u32, length: u32) -> Expression {
+    Expression::Payload {
+        destination: register(),
+        base,
+        offset,
+        length,
+    }
+}
+
+fn cmp(op: CmpOp, value: &[u8]) -> Expression {
+    Expression::Cmp {
+        source: register(),
+        op,
+        value: value.to_vec(),
+    }
+}
+
+fn dport(port: u16) -> [Expression; 2] {
+    [
+        payload(PayloadBase::Transport, 2, 2),
+        cmp(CmpOp::Eq, &port.to_be_bytes()),
+    ]
+}
+
+fn meta(key: MetaKey) -> Expression {
+    Expression::Meta {
+        key,
+        destination: register(),
+    }
+}
+
+fn verdict(verdict: ProgramVerdict) -> Expression {
+    Expression::Verdict(verdict)
+}
+
+fn jump(chain: &str) -> Expression {
+    verdict(ProgramVerdict::Jump(chain.to_owned()))
+}
+
+/// Something of which the interpreter does not know whether it matches.
+fn chance() -> [Expression; 2] {
+    let random = Expression::Numgen {
+        destination: register(),
+        kind: NumgenKind::Random,
+        modulus: 2,
+        offset: 0,
+    };
+    [random, cmp(CmpOp::Eq, &0_u32.to_ne_bytes())]
+}
+
+fn rule(handle: u64, expressions: impl IntoIterator<Item = Expression>) -> ProgramRule {
+    ProgramRule {
+        handle,
+        position: None,
+        expressions: expressions.into_iter().collect(),
+        userdata: Vec::new(),
+        unknown: Vec::new(),
+    }
+}
+
+fn chain(name: &str, base: Option<ProgramBase>, rules: Vec<ProgramRule>) -> ProgramChain {
+    ProgramChain {
+        name: name.to_owned(),
+        handle: 1,
+        flags: ChainFlags::default(),
+        base,
+        references: 0,
+        rules,
+        userdata: Vec::new(),
+        unknown: Vec::new(),
+    }
+}
+
+fn base(hook: Hook, priority: i32, policy: ProgramVerdict) -> Option<ProgramBase> {
+    Some(ProgramBase {
+        hook,
+        priority,
+        kind: ChainKind::Filter,
+        policy,
+        policy_count: None,
+        devices: Vec::new(),
+    })
+}
+
+fn program(chains: Vec<ProgramChain>) -> Program {
+    let table = ProgramTable {
+        family: Family::Inet,
+        name: "t".to_owned(),
+        handle: 1,
+        flags: TableFlags::default(),
+        references: 0,
+        owner: None,
+        chains,
+        sets: Vec::new(),
+        objects: Vec::new(),
+        flowtables: Vec::new(),
+        userdata: Vec::new(),
+        unknown: Vec::new(),
+    };
+    Program {
+        tables: vec![table],
+    }
+}
+
+fn forward(rules: Vec<ProgramRule>) -> Program {
+    program(vec![chain(
+        "forward",
+        base(Hook::Forward, 0, ProgramVerdict::Drop),
+        rules,
+    )])
+}
+
+/// From 198.51.100.7 to 10.0.0.5.
+fn ipv4(protocol: u8, segment: &[u8]) -> Vec<u8> {
+    let total = u16::try_from(20 + segment.len()).unwrap().to_be_bytes();
+    let mut packet = vec![
+        0x45, 0, total[0], total[1], 0, 7, 0x40, 0, 64, protocol, 0, 0,
+    ];
+    packet.extend([198, 51, 100, 7, 10, 0, 0, 5]);
+    packet.extend(segment);
+    packet
+}
+
+fn syn(port: u16) -> Vec<u8> {
+    let mut segment = vec![0; 20];
+    segment[2..4].copy_from_slice(&port.to_be_bytes());
+    (segment[12], segment[13]) = (0x50, 2);
+    ipv4(6, &segment)
+}
+
+fn facts(network: Vec<u8>) -> PacketFacts {
+    PacketFacts {
+        tracking: tracking::of_first_packet(&network),
+        network,
+        link: LinkFacts::Unknown,
+        ether_type: ether_type::IPV4,
+        packet_type: Some(0),
+        mark: Some(0),
+        priority: Some(0),
+        socket: SocketFacts::Absent,
+    }
+}
+
+fn passage(hook: Hook) -> Passage {
+    Passage {
+        hook,
+        layer: HookLayer::Network,
+        input: InterfaceFacts::Unknown,
+        output: InterfaceFacts::Unknown,
+    }
+}
+
+fn run(program: &Program, network: Vec<u8>) -> Interpretation {
+    let interpreter = Interpreter::new(program, HostFacts::default());
+    interpreter.run(
+        &facts(network),
+        &[passage(Hook::Forward)],
+        &mut State::default(),
+    )
+}
+
+/// Handles of the evaluated rules, with whether each is evaluated and whether it matches.
+fn evaluated(interpretation: &Interpretation) -> Vec<(u64, Certainty, Certainty)> {
+    let evaluations = interpretation
+        .traversals
+        .iter()
+        .flat_map(|traversal| &traversal.evaluations);
+    evaluations
+        .map(|evaluation| (evaluation.handle, evaluation.reached, evaluation.matched))
+        .collect()
+}
+
+use Certainty::{Maybe, No, Yes};
+
+#[test]
+fn rules_are_evaluated_up_to_the_first_verdict() {
+    let accept = |handle, port| {
+        let expressions = dport(port).into_iter();
+        rule(handle, expressions.chain([verdict(ProgramVerdict::Accept)]))
+    };
+    let program = forward(vec![accept(1, 22), accept(2, 80), accept(3, 443)]);
+    let interpretation = run(&program, syn(80));
+    assert_eq!(evaluated(&interpretation), [(1, Yes, No), (2, Yes, Yes)]);
+    let traversal = &interpretation.traversals[0];
+    assert_eq!(traversal.verdict(), Some(ChainVerdict::Accept));
+    assert_eq!(
+        traversal.ends[0].by,
+        ChainDecider::Rule { chain: 0, rule: 1 }
+    );
+    assert_eq!(interpretation.leaves, Some(Yes));
+}
+
+/// `nft_payload_eval`: `skb_copy_bits` fails behind the end of the packet.
+#[test]
+fn a_load_behind_the_end_of_the_packet_breaks_the_rule_off() {
+    let behind = |offset| {
+        let load = payload(PayloadBase::Transport, offset, 2);
+        rule(1, [load, verdict(ProgramVerdict::Accept)])
+    };
+    let short = ipv4(253, &[1, 2, 3]);
+    assert_eq!(
+        evaluated(&run(&forward(vec![behind(1)]), short.clone())),
+        [(1, Yes, Yes)]
+    );
+    assert_eq!(
+        evaluated(&run(&forward(vec![behind(2)]), short)),
+        [(1, Yes, No)]
+    );
+}
+
+/// `nft_payload_eval`: `pkt->fragoff` is not 0.
+#[test]
+fn a_later_fragment_has_no_transport_header() {
+    let mut fragment = syn(80);
+    (fragment[6], fragment[7]) = (0, 1);
+    let program = forward(vec![
+        rule(1, dport(80)),
+        // `meta l4proto` is known of every fragment.
+        rule(2, [meta(MetaKey::L4proto), cmp(CmpOp::Eq, &[6])]),
+    ]);
+    assert_eq!(
+        evaluated(&run(&program, fragment)),
+        [(1, Yes, No), (2, Yes, Yes)]
+    );
+}
+
+#[test]
+fn a_jump_comes_back_at_the_end_of_its_chain_and_a_goto_does_not() {
+    let goto = verdict(ProgramVerdict::Goto("c".to_owned()));
+    let program = program(vec![
+        chain("c", None, vec![rule(7, [])]),
+        chain(
+            "forward",
+            base(Hook::Forward, 0, ProgramVerdict::Drop),
+            vec![rule(1, [jump("c")]), rule(2, [goto]), rule(3, [])],
+        ),
+    ]);
+    let interpretation = run(&program, syn(80));
+    let handles: Vec<u64> = evaluated(&interpretation)
+        .iter()
+        .map(|(handle, ..)| *handle)
+        .collect();
+    assert_eq!(handles, [1, 7, 2, 7]);
+    let ends = &interpretation.traversals[0].ends;
+    assert_eq!(ends.len(), 1);
+    assert_eq!(
+        (ends[0].verdict, ends[0].by, ends[0].certainty),
+        (ChainVerdict::Drop, ChainDecider::Policy, Yes)
+    );
+}
+
+#[test]
+fn a_rule_that_may_accept_leaves_the_next_one_uncertain() {
+    let may_accept = chance()
+        .into_iter()
+        .chain([verdict(ProgramVerdict::Accept)]);
+    let program = forward(vec![rule(1, may_accept), rule(2, [])]);
+    let interpretation = run(&program, syn(80));
+    assert_eq!(
+        evaluated(&interpretation),
+        [(1, Yes, Maybe), (2, Maybe, Yes)]
+    );
+    assert_eq!(interpretation.traversals[0].verdict(), None);
+    assert_eq!(interpretation.leaves, Some(Maybe));
+    let doubts = &interpretation.traversals[0].evaluations[0].doubts;
+    assert_eq!(doubts[..], [(1, Doubt::Chance)]);
+}
+
+#[test]
+fn a_jump_that_may_be_taken_and_returns_leaves_the_next_rule_certain() {
+    let may_jump = chance().into_iter().chain([jump("c")]);
+    let program = program(vec![
+        chain("c", None, vec![rule(7, [])]),
+        chain(
+            "forward",
+            base(Hook::Forward, 0, ProgramVerdict::Drop),
+            vec![rule(1, may_jump), rule(2, [])],
+        ),
+    ]);
+    assert_eq!(
+        evaluated(&run(&program, syn(80))),
+        [(1, Yes, Maybe), (7, Maybe, Yes), (2, Yes, Yes)]
+    );
+}
+
+#[test]
+fn a_mark_that_may_be_set_is_known_where_both_ways_agree() {
+    let set = |mark: u32| {
+        [
+            Expression::Immediate {
+                destination: register(),
+                value: mark.to_ne_bytes().to_vec(),
+            },
+            Expression::MetaSet {
+                key: MetaKey::Mark,
+                source: register(),
+            },
+        ]
+    };
+    let has = |bits: u32, mark: u32| {
+        [
+            meta(MetaKey::Mark),
+            Expression::Bitwise {
+                source: register(),
+                destination: register(),
+                length: 4,
+                op: BitwiseOp::MaskXor {
+                    mask: bits.to_ne_bytes().to_vec(),
+                    xor: vec![0; 4],
+                },
+            },
+            cmp(CmpOp::Eq, &mark.to_ne_bytes()),
+        ]
+    };
+    let program = forward(vec![
+        rule(1, set(0x10)),
+        rule(2, chance().into_iter().chain(set(0x11))),
+        rule(3, has(0xf0, 0x10)),
+        rule(4, has(0x0f, 1)),
+    ]);
+    let interpretation = run(&program, syn(80));
+    assert_eq!(
+        evaluated(&interpretation)[2..],
+        [(3, Yes, Yes), (4, Yes, Maybe)]
+    );
+}
+
+/// `nf_hook_entries_grow`
+#[test]
+fn base_chains_are_met_by_priority_and_the_last_registered_first() {
+    let at = |name, priority| {
+        chain(
+            name,
+            base(Hook::Forward, priority, ProgramVerdict::Accept),
+            Vec::new(),
+        )
+    };
+    let program = program(vec![at("a", 0), at("b", 10), at("c", 0), at("d", -5)]);
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let names: Vec<&str> = run(&program, syn(80))
+        .traversals
+        .iter()
+        .map(|traversal| interpreter.chain(traversal.chain).chain.name.as_str())
+        .collect();
+    assert_eq!(names, ["d", "c", "a", "b"]);
+}
+
+/// `nft_ct_get_eval`: before connection tracking there is no connection, which is the state "invalid".
+#[test]
+fn the_state_is_invalid_before_connection_tracking_and_new_behind_it() {
+    let has_state = |state: u32| {
+        let load = Expression::Ct {
+            key: CtKey::State,
+            direction: None,
+            destination: register(),
+        };
+        vec![rule(1, [load, cmp(CmpOp::Eq, &state.to_ne_bytes())])]
+    };
+    let program = program(vec![
+        chain(
+            "raw",
+            base(Hook::Prerouting, -300, ProgramVerdict::Accept),
+            has_state(1),
+        ),
+        chain(
+            "mangle",
+            base(Hook::Prerouting, -150, ProgramVerdict::Accept),
+            has_state(8),
+        ),
+    ]);
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let mut state = State::default();
+    let interpretation = interpreter.run(&facts(syn(80)), &[passage(Hook::Prerouting)], &mut state);
+    assert_eq!(evaluated(&interpretation), [(1, Yes, Yes), (1, Yes, Yes)]);
+}
+
+#[test]
+fn a_limit_carries_its_credit_from_packet_to_packet() {
+    let limit = Expression::Limit(RateLimit {
+        rate: 1,
+        unit_seconds: 3600,
+        burst: 2,
+        kind: LimitKind::Packets,
+        is_inverted: false,
+    });
+    let program = forward(vec![rule(1, [limit, verdict(ProgramVerdict::Accept)])]);
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let mut state = State::default();
+    state.now.latest = Some(1_000_000_000);
+    let matched = [(); 3].map(|()| {
+        let interpretation =
+            interpreter.run(&facts(syn(80)), &[passage(Hook::Forward)], &mut state);
+        let accesses = &interpretation.traversals[0].evaluations[0].accesses;
+        assert_eq!(accesses.len(), 1);
+        assert_eq!(accesses[0].mode, AccessMode::ReadWrite);
+        evaluated(&interpretation)[0].2
+    });
+    assert_eq!(matched, [Yes, Yes, No]);
+}
