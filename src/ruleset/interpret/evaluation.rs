@@ -94,6 +94,20 @@ impl Effect {
         Self::verdict(RuleVerdict::End(verdict))
     }
 
+    /// With one more verdict that is possible.
+    pub(super) fn with_verdict(mut self, verdict: RuleVerdict) -> Self {
+        self.verdicts.push(verdict);
+        self
+    }
+
+    /// This, or goes on, or breaks off.
+    pub(super) fn or_either(self, doubt: Doubt) -> Self {
+        Self {
+            verdicts: self.verdicts,
+            ..Self::either(doubt)
+        }
+    }
+
     /// Goes on or breaks off.
     pub(super) fn either(doubt: Doubt) -> Self {
         Self {
@@ -376,6 +390,7 @@ impl Evaluation<'_, '_> {
             Expression::Inner { expression, .. } => self.inner(expression),
             Expression::XtMatch(extension) => self.xt_match(extension),
             Expression::XtTarget(extension) => self.xt_target(extension),
+            Expression::XtHeader(header) => self.xt_header(header),
             Expression::Opaque { name, .. } => self.opaque(name),
         }
     }

@@ -136,10 +136,15 @@ impl<'p> Interpreter<'p> {
             packet: PacketState::new(facts, check(first)),
             state: state.clone(),
         });
+        let mut is_on_wire = false;
         for passage in passages {
             let Some(mut entering) = flow.take() else {
                 break;
             };
+            if passage.hook == Hook::Forward && is_on_wire {
+                entering.packet.forward();
+            }
+            is_on_wire |= matches!(passage.hook, Hook::Ingress | Hook::Prerouting);
             entering.packet.find_transport(check(passage));
             flow = self.hook(
                 passage,
@@ -244,7 +249,7 @@ impl<'p> Interpreter<'p> {
                     .get(*expression)
                     .map_or(CellContent::Unknown, remember::fresh)
             }
-            StateCell::AnyElement { .. } | StateCell::Shared { .. } => CellContent::Unknown,
+            StateCell::AnyElement { .. } | StateCell::Xtables(_) => CellContent::Unknown,
         }
     }
 }

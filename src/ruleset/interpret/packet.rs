@@ -40,6 +40,8 @@ pub struct PacketState {
     pub socket: SocketFacts,
     /// What connection tracking has attached to it.
     pub connection: ConnectionOfPacket,
+    /// Whether the packet is as long as `network`: a rule may have made it longer.
+    pub has_known_length: bool,
     /// Whether a rule has attached a template, so that connection tracking may see the packet in another zone.
     pub has_template: bool,
     /// Whether this state is reached at all, seen from the first rule of the first hook.
@@ -171,6 +173,7 @@ impl PacketState {
             priority: Bits::word(facts.priority),
             socket: facts.socket,
             connection: ConnectionOfPacket::Absent,
+            has_known_length: true,
             has_template: false,
             reached: Certainty::Yes,
         }
@@ -179,6 +182,25 @@ impl PacketState {
     /// Finds the transport header again, as each hook does. Translations leave it where it is.
     pub(super) fn find_transport(&mut self, check: HeaderCheck) {
         self.transport = transport(&self.network.lowest(), self.ether_type, check);
+    }
+
+    /// What `ip_forward` and `ip6_forward` do before the forward hook: there is one hop less, and in IPv4 the priority
+    /// is that of the type of service.
+    pub(super) fn forward(&mut self) {
+        let at = match self.ether_type {
+            ether_type::IPV4 => 8,
+            ether_type::IPV6 => 7,
+            _ => return,
+        };
+        let hops = match self.network.slice(at, 1).as_ref().and_then(Bits::bytes) {
+            Some([hops]) => Bits::known([hops.wrapping_sub(1)]),
+            Some(_) | None => Bits::unknown(1),
+        };
+        self.network.write(at, &hops);
+        if self.ether_type == ether_type::IPV4 {
+            self.network.write(10, &Bits::unknown(2));
+            self.priority = Bits::unknown(4);
+        }
     }
 
     /// What holds of the packet wherever it came from, on either of two paths.
@@ -194,6 +216,7 @@ impl PacketState {
             priority: self.priority.join(&other.priority),
             socket: self.socket,
             connection: self.connection.join(&other.connection),
+            has_known_length: self.has_known_length && other.has_known_length,
             has_template: self.has_template || other.has_template,
             reached: self.reached.or(other.reached),
         }

@@ -102,6 +102,9 @@ impl Evaluation<'_, '_> {
     /// `skb->len`: from the network header on, and at egress from the link layer's header on.
     pub(super) fn packet_length(&self) -> Option<u32> {
         let packet = &self.flow.packet;
+        if !packet.has_known_length {
+            return None;
+        }
         let link = match (self.passage.hook, &packet.link) {
             (Hook::Egress, Some(LinkBytes::Known(header))) => header.len(),
             (Hook::Egress, _) => return None,

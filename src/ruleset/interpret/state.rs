@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{bits::Bits, certainty::Certainty};
+use crate::ruleset::program::xtables::XtState;
 
 /// Something that a ruleset remembers. Numbers are positions in the program that is interpreted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,14 +43,8 @@ pub enum StateCell {
         /// Position of the set.
         set: usize,
     },
-    /// Something outside the ruleset that matches and targets of iptables share by name: lists of `recent`,
-    /// tables of `hashlimit`, ipsets.
-    Shared {
-        /// Name of the extension.
-        extension: String,
-        /// Name of the list, table or set.
-        name: String,
-    },
+    /// What extensions of iptables share by name or number: lists of `recent`, tables of `hashlimit`, ipsets.
+    Xtables(XtState),
 }
 
 /// What a cell holds.

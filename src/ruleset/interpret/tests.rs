@@ -409,3 +409,21 @@ fn a_limit_carries_its_credit_from_packet_to_packet() {
     });
     assert_eq!(matched, [Yes, Yes, No]);
 }
+
+/// `ip_forward` calls `ip_decrease_ttl` before the forward hook.
+#[test]
+fn a_forwarded_packet_has_one_hop_less_at_the_forward_hook() {
+    let has_ttl = |ttl: u8| {
+        let load = payload(PayloadBase::Network, 8, 1);
+        vec![rule(1, [load, cmp(CmpOp::Eq, &[ttl])])]
+    };
+    let at = |name, hook, ttl| chain(name, base(hook, 0, ProgramVerdict::Accept), has_ttl(ttl));
+    let program = program(vec![
+        at("pre", Hook::Prerouting, 64),
+        at("fwd", Hook::Forward, 63),
+    ]);
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let passages = [passage(Hook::Prerouting), passage(Hook::Forward)];
+    let interpretation = interpreter.run(&facts(syn(80)), &passages, &mut State::default());
+    assert_eq!(evaluated(&interpretation), [(1, Yes, Yes), (1, Yes, Yes)]);
+}
