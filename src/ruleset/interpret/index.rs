@@ -35,8 +35,8 @@ pub(super) struct Index<'p> {
 }
 
 /// `NF_IP_PRI_NAT_DST` and `NF_IP_PRI_NAT_SRC` (linux/netfilter_ipv4.h).
-const NAT_DESTINATION_PRIORITY: i32 = -100;
-const NAT_SOURCE_PRIORITY: i32 = 100;
+pub(super) const NAT_DESTINATION_PRIORITY: i32 = -100;
+pub(super) const NAT_SOURCE_PRIORITY: i32 = 100;
 
 impl<'p> Index<'p> {
     pub(super) fn new(program: &'p Program) -> Self {
@@ -125,6 +125,14 @@ impl<'p> Index<'p> {
             let ChainOfProgram { table, chain, .. } = self.chains[*number];
             let base = chain.base.as_ref()?;
             (base.hook == hook && families.contains(&table.family)).then_some((*number, base))
+        })
+    }
+
+    /// Whether there are NAT chains.
+    pub(super) fn has_nat(&self) -> bool {
+        self.base_chains.iter().any(|number| {
+            let base = self.chains[*number].chain.base.as_ref();
+            base.is_some_and(|base| base.kind == ChainKind::Nat)
         })
     }
 

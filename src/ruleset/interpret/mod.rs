@@ -56,7 +56,7 @@ pub use self::{
 use self::{evaluation::Flow, headers::HeaderCheck, index::Index};
 use super::{
     chain::{Family, Hook},
-    program::{ChainKind, HookDevice, Program, ProgramBase, ProgramSet},
+    program::{ChainKind, HookDevice, Program, ProgramBase, ProgramSet, xtables::XtState},
 };
 
 /// `NF_IP_PRI_CONNTRACK` (linux/netfilter_ipv4.h).
@@ -130,7 +130,7 @@ impl<'p> Interpreter<'p> {
         let Some(first) = passages.first() else {
             return interpretation;
         };
-        let mut tracking = ConnectionTracking::new(&facts.tracking);
+        let mut tracking = ConnectionTracking::new(&facts.tracking, self.index.has_nat());
         let mut stopped: Option<State> = None;
         let mut flow = Some(Flow {
             packet: PacketState::new(facts, check(first)),
@@ -249,6 +249,7 @@ impl<'p> Interpreter<'p> {
                     .get(*expression)
                     .map_or(CellContent::Unknown, remember::fresh)
             }
+            StateCell::Xtables(XtState::Hashlimit(_)) => CellContent::Consumed(Bounds::exactly(0)),
             StateCell::AnyElement { .. } | StateCell::Xtables(_) => CellContent::Unknown,
         }
     }
@@ -324,12 +325,35 @@ fn nat_certainty(base: &ProgramBase, packet: &PacketState) -> Certainty {
 struct ConnectionTracking {
     /// What it will say of the packet; `None` once it has.
     pending: Option<ConnectionOfPacket>,
+    /// Whether the program translates packets of this family at all.
+    has_nat: bool,
+    /// The hook in which the packet was translated like its connection.
+    translated_at: Option<Hook>,
 }
 
 impl ConnectionTracking {
-    fn new(tracking: &Tracking) -> Self {
+    fn new(tracking: &Tracking, has_nat: bool) -> Self {
         Self {
             pending: Some(ConnectionOfPacket::new(tracking)),
+            has_nat,
+            translated_at: None,
+        }
+    }
+
+    /// `nf_nat_packet`: a packet of a connection that has a translation already is translated like it, without any
+    /// chain. To what is not known.
+    fn translate(&mut self, hook: Hook, packet: &mut PacketState) {
+        if !self.has_nat || hook == Hook::Forward || self.translated_at == Some(hook) {
+            return;
+        }
+        let may_be_bound = match &packet.connection {
+            ConnectionOfPacket::Absent | ConnectionOfPacket::Untracked => false,
+            ConnectionOfPacket::Unknown => true,
+            ConnectionOfPacket::Tracked(connection) => connection.was_bound != Certainty::No,
+        };
+        if may_be_bound {
+            self.translated_at = Some(hook);
+            translate::forget_endpoints(packet);
         }
     }
 
@@ -337,6 +361,13 @@ impl ConnectionTracking {
     fn meets(&mut self, passage: &Passage, packet: &mut PacketState, priority: i32) {
         if passage.layer != HookLayer::Network {
             return;
+        }
+        let translates_at = match passage.hook {
+            Hook::Prerouting | Hook::Output => index::NAT_DESTINATION_PRIORITY,
+            _ => index::NAT_SOURCE_PRIORITY,
+        };
+        if priority >= translates_at {
+            self.translate(passage.hook, packet);
         }
         let is_tracked_here = matches!(passage.hook, Hook::Prerouting | Hook::Output);
         if !is_tracked_here || priority > CONNTRACK_PRIORITY {
@@ -374,6 +405,8 @@ impl ConnectionTracking {
             return;
         }
         self.track(packet);
+        self.translate(passage.hook, packet);
+        self.translated_at = None;
         // `nf_nat_alloc_null_binding`: without a chain that chose one, there is a translation that changes nothing.
         if let ConnectionOfPacket::Tracked(connection) = &mut packet.connection {
             match passage.hook {

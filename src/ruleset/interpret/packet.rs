@@ -81,6 +81,8 @@ pub struct TrackedConnection {
     pub status: Bits,
     /// Mark, a word.
     pub mark: Bits,
+    /// Whether it had a translation before this packet.
+    pub was_bound: Certainty,
     /// Whether a NAT chain of prerouting or output has chosen a translation.
     pub has_destination_binding: Certainty,
     /// Whether a NAT chain of postrouting or input has chosen a translation.
@@ -99,6 +101,7 @@ impl TrackedConnection {
             is_reply: facts.is_reply,
             status: Bits::word(facts.status),
             mark: Bits::word(facts.mark),
+            was_bound: bound,
             has_destination_binding: bound,
             has_source_binding: bound,
             original: facts.original,
@@ -120,6 +123,7 @@ impl TrackedConnection {
             is_reply: same(self.is_reply, other.is_reply),
             status: self.status.join(&other.status),
             mark: self.mark.join(&other.mark),
+            was_bound: self.was_bound.join(other.was_bound),
             has_destination_binding: destination,
             has_source_binding: source,
             original: same(self.original, other.original),

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::ruleset::program::{
-    BitwiseOp, ChainFlags, CmpOp, CtKey, Expression, LimitKind, MetaKey, NumgenKind, PayloadBase,
-    ProgramChain, ProgramRule, ProgramTable, ProgramVerdict, RateLimit, Register, TableFlags,
+    BitwiseOp, ChainFlags, CmpOp, CtKey, DynsetOp, Expression, LimitKind, MetaKey, NatFlags,
+    NatKind, NumgenKind, PayloadBase, ProgramChain, ProgramRule, ProgramTable, ProgramVerdict,
+    RateLimit, Register, SetDataKind, SetFlags, TableFlags, XtExtension,
 };
 
 fn register() -> Register {
@@ -426,4 +427,196 @@ fn a_forwarded_packet_has_one_hop_less_at_the_forward_hook() {
     let passages = [passage(Hook::Prerouting), passage(Hook::Forward)];
     let interpretation = interpreter.run(&facts(syn(80)), &passages, &mut State::default());
     assert_eq!(evaluated(&interpretation), [(1, Yes, Yes), (1, Yes, Yes)]);
+}
+
+/// `tcp_mt` (net/netfilter/xt_tcpudp.c): a header that is not all there sets `hotdrop`.
+#[test]
+fn a_tcp_match_of_iptables_drops_a_segment_that_is_too_short() {
+    // `struct xt_tcp`: ports 0 to 65535 twice, no option, no flags, nothing inverted.
+    let mut info = Vec::new();
+    for port in [0_u16, 65535, 0, 65535] {
+        info.extend(port.to_ne_bytes());
+    }
+    info.extend([0; 8]);
+    let tcp = Expression::XtMatch(XtExtension {
+        name: "tcp".to_owned(),
+        revision: 0,
+        info,
+    });
+    let mut program = forward(vec![rule(1, [tcp]), rule(2, [])]);
+    program.tables[0].family = Family::Ip;
+    assert_eq!(
+        evaluated(&run(&program, syn(80))),
+        [(1, Yes, Yes), (2, Yes, Yes)]
+    );
+    let interpretation = run(&program, ipv4(6, &[0; 19]));
+    assert_eq!(evaluated(&interpretation), [(1, Yes, Yes)]);
+    assert_eq!(
+        interpretation.traversals[0].verdict(),
+        Some(ChainVerdict::Drop)
+    );
+}
+
+/// `nft_nat_eval`, and `nf_nat_inet_fn` for the order.
+#[test]
+fn a_translated_destination_is_seen_by_later_hooks() {
+    let immediate = |number, value: &[u8]| Expression::Immediate {
+        destination: Register::from_number(number).expect("a register of data"),
+        value: value.to_vec(),
+    };
+    let dnat = Expression::Nat {
+        kind: NatKind::Destination,
+        family: Some(Family::Ip),
+        address_min: Register::from_number(1),
+        address_max: None,
+        port_min: Register::from_number(2),
+        port_max: None,
+        flags: NatFlags(NatFlags::MAP_IPS.0 | NatFlags::PROTO_SPECIFIED.0),
+    };
+    let mut nat = base(Hook::Prerouting, -90, ProgramVerdict::Accept);
+    if let Some(nat) = &mut nat {
+        nat.kind = ChainKind::Nat;
+    }
+    let translated = || {
+        vec![
+            rule(
+                7,
+                [
+                    payload(PayloadBase::Network, 16, 4),
+                    cmp(CmpOp::Eq, &[192, 0, 2, 9]),
+                ],
+            ),
+            rule(8, dport(8080)),
+        ]
+    };
+    let program = program(vec![
+        chain(
+            "nat",
+            nat,
+            vec![rule(
+                1,
+                [
+                    immediate(1, &[192, 0, 2, 9]),
+                    immediate(2, &8080_u16.to_be_bytes()),
+                    dnat,
+                ],
+            )],
+        ),
+        // NAT chains are met at -100, whatever their priority.
+        chain(
+            "mangle",
+            base(Hook::Prerouting, -95, ProgramVerdict::Accept),
+            translated(),
+        ),
+        chain(
+            "forward",
+            base(Hook::Forward, 0, ProgramVerdict::Accept),
+            translated(),
+        ),
+    ]);
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let passages = [passage(Hook::Prerouting), passage(Hook::Forward)];
+    let interpretation = interpreter.run(&facts(syn(80)), &passages, &mut State::default());
+    let all = [
+        (1, Yes, Yes),
+        (7, Yes, Yes),
+        (8, Yes, Yes),
+        (7, Yes, Yes),
+        (8, Yes, Yes),
+    ];
+    assert_eq!(evaluated(&interpretation), all);
+    let translation = &interpretation.translations[0];
+    assert_eq!(
+        translation.address,
+        Some(TranslatedValue::Constant(vec![192, 0, 2, 9]))
+    );
+    assert_eq!(translation.certainty, Yes);
+}
+
+/// `nft_dynset_eval` and `nft_lookup_eval` on one set.
+#[test]
+fn an_element_that_a_rule_adds_is_found_by_the_next_packet() {
+    let set = ProgramSet {
+        name: "seen".to_owned(),
+        handle: None,
+        flags: SetFlags::EVAL,
+        key_type: 0,
+        key_bytes: 4,
+        field_bytes: Vec::new(),
+        data: SetDataKind::None,
+        size: Some(100),
+        policy: None,
+        timeout_ms: None,
+        gc_interval_ms: None,
+        expressions: Vec::new(),
+        elements: Vec::new(),
+        backend: None,
+        element_count: None,
+        userdata: Vec::new(),
+        unknown: Vec::new(),
+    };
+    let source = || payload(PayloadBase::Network, 12, 4);
+    let find = Expression::Lookup {
+        set: "seen".to_owned(),
+        source: register(),
+        destination: None,
+        is_inverted: false,
+    };
+    let add = Expression::Dynset {
+        op: DynsetOp::Add,
+        set: "seen".to_owned(),
+        key: register(),
+        data: None,
+        timeout_ms: None,
+        expressions: Vec::new(),
+        is_inverted: false,
+    };
+    let mut program = forward(vec![rule(1, [source(), find]), rule(2, [source(), add])]);
+    program.tables[0].sets.push(set);
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let mut state = State::default();
+    let matched = [(); 2].map(|()| {
+        let interpretation =
+            interpreter.run(&facts(syn(80)), &[passage(Hook::Forward)], &mut state);
+        let cell = StateCell::Element {
+            set: 0,
+            key: vec![198, 51, 100, 7],
+        };
+        let [find, add] = &interpretation.traversals[0].evaluations[..] else {
+            panic!("two rules are evaluated");
+        };
+        assert_eq!(
+            [find.accesses[0].mode, add.accesses[0].mode],
+            [AccessMode::Read, AccessMode::ReadWrite]
+        );
+        assert_eq!([&find.accesses[0].cell, &add.accesses[0].cell], [&cell; 2]);
+        find.matched
+    });
+    assert_eq!(matched, [No, Yes]);
+}
+
+/// `nf_nat_packet`: a packet of a connection with a translation is translated without any chain.
+#[test]
+fn the_addresses_of_an_established_connection_are_unknown_behind_nat() {
+    let mut nat = base(Hook::Prerouting, -100, ProgramVerdict::Accept);
+    if let Some(nat) = &mut nat {
+        nat.kind = ChainKind::Nat;
+    }
+    let program = program(vec![
+        chain("nat", nat, vec![rule(1, [])]),
+        chain(
+            "forward",
+            base(Hook::Forward, 0, ProgramVerdict::Accept),
+            vec![rule(2, dport(80))],
+        ),
+    ]);
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let passages = [passage(Hook::Prerouting), passage(Hook::Forward)];
+    let mut established = facts(syn(80));
+    let mut connection = ConnectionFacts::begun(None);
+    connection.state = Some(ConnectionState::Established);
+    connection.is_bound = Some(true);
+    established.tracking = Tracking::Tracked(connection);
+    let interpretation = interpreter.run(&established, &passages, &mut State::default());
+    assert_eq!(evaluated(&interpretation), [(2, Yes, Maybe)]);
 }

@@ -100,9 +100,18 @@ fn udp_is_whole(datagram: &[u8]) -> bool {
         .is_some_and(|header| (8..=datagram.len()).contains(&length(header)))
 }
 
-/// Addresses and ports of a packet, if its transport header is there.
+/// Addresses and ports of a whole packet, from its network header on; `None` if its transport header is not there.
 #[must_use]
-pub fn endpoints(packet: &[u8], transport: TransportHeader) -> Option<Endpoints> {
+pub fn endpoints_of(packet: &[u8]) -> Option<Endpoints> {
+    let transport = if packet.first()? >> 4 == 4 {
+        headers::ipv4_transport(packet, HeaderCheck::Trusted)
+    } else {
+        headers::ipv6_transport(packet, HeaderCheck::Trusted)
+    };
+    endpoints(packet, transport?)
+}
+
+fn endpoints(packet: &[u8], transport: TransportHeader) -> Option<Endpoints> {
     let (source, destination) = match packet.first()? >> 4 {
         4 => (
             IpAddr::from(Ipv4Addr::from(*packet.get(12..)?.first_chunk::<4>()?)),

@@ -200,6 +200,32 @@ pub fn apply(packet: &mut PacketState, translation: &Translation) {
     }
 }
 
+/// What may be translated becomes unknown: addresses, ports and checksums.
+pub(super) fn forget_endpoints(packet: &mut PacketState) {
+    let (at, length) = match packet.ether_type {
+        ether_type::IPV4 => (12, 8),
+        ether_type::IPV6 => (8, 32),
+        _ => return,
+    };
+    packet.network.write(at, &Bits::unknown(length));
+    forget_checksums(packet);
+    if let Some(transport) = packet
+        .transport
+        .filter(|header| header.fragment_offset == 0)
+    {
+        // An error quotes a packet, which is translated back.
+        let length = match transport.protocol {
+            1 | 58 => packet.network.len().saturating_sub(transport.offset + 4),
+            _ => 4,
+        };
+        let start = match transport.protocol {
+            1 | 58 => transport.offset + 4,
+            _ => transport.offset,
+        };
+        packet.network.write(start, &Bits::unknown(length));
+    }
+}
+
 /// Checksums that a translation adjusts: of the IPv4 header, and of the transport protocol.
 fn forget_checksums(packet: &mut PacketState) {
     if packet.ether_type == ether_type::IPV4 {

@@ -9,6 +9,7 @@ use super::{
     doubt::{Doubt, Fact},
     evaluation::{Effect, Evaluation, RuleVerdict, synproxy, unmodelled},
     facts::{ConnectionState, InterfaceFacts, KnownInterface, SocketFacts, address_type},
+    headers,
     packet::{ConnectionOfPacket, LinkBytes, TrackedConnection, ether_type},
     record::{AccessMode, ChainVerdict, RejectKind, TranslatedEnd, TranslatedValue, Translation},
     state::{Bounds, Bucket, CellContent, StateCell, Tokens},
@@ -18,9 +19,10 @@ use crate::ruleset::program::{
     XtExtension,
     xtables::{
         AddressTypeMatch, ConnectionDirection, ConnectionStates, ConnmarkAction, ConnmarkTarget,
-        ConntrackMatch, EcnMatch, InterfacePattern, Invertible, LimitMatch, MarkShift,
-        MaskedAddress, MaskedNumber, MatchResult, NatRange, OwnerMatch, PacketType, RejectTarget,
-        StateUse, StatisticMatch, TtlTarget, TupleTest, XtHeaderMatch, XtMatch, XtState, XtTarget,
+        ConntrackMatch, EcnMatch, HashlimitMatch, InterfacePattern, Invertible, LimitMatch,
+        MarkShift, MaskedAddress, MaskedNumber, MatchResult, NatRange, OwnerMatch, PacketType,
+        RecentAction, RecentMatch, RejectTarget, StateUse, StatisticMatch, TtlTarget, TupleTest,
+        XtHeaderMatch, XtMatch, XtState, XtTarget,
     },
 };
 
@@ -55,6 +57,15 @@ impl Evaluation<'_, '_> {
         }
         if let XtMatch::Quota(quota) = &decoded {
             return self.xt_quota(quota.0);
+        }
+        if let XtMatch::Recent(recent) = &decoded {
+            return self.recent(recent);
+        }
+        if let XtMatch::Hashlimit(limit) = &decoded {
+            return self.hashlimit(limit);
+        }
+        if let XtMatch::Connlimit(limit) = &decoded {
+            return self.xt_connlimit(limit.limit);
         }
         if let Some(state) = decoded.state() {
             self.use_xt_state(&state);
@@ -173,22 +184,23 @@ impl Evaluation<'_, '_> {
             XtMatch::Cpu(_) | XtMatch::Cluster(_) => Err(Doubt::Chance),
             XtMatch::Time(_) => Err(Doubt::Time),
             XtMatch::ReversePath(_) => Err(Doubt::Fact(Fact::Routes)),
+            XtMatch::HopByHopOptions(_) => self.with_extension(0, name),
+            XtMatch::Routing(_) => self.with_extension(43, name),
+            XtMatch::Fragment(_) => self.with_extension(44, name),
+            XtMatch::Ah6(_) => self.with_extension(51, name),
+            XtMatch::DestinationOptions(_) => self.with_extension(60, name),
             XtMatch::Ah(_)
-            | XtMatch::Ah6(_)
             | XtMatch::Cgroup(_)
             | XtMatch::Connbytes(_)
             | XtMatch::Connlabel(_)
             | XtMatch::Connlimit(_)
             | XtMatch::Dccp(_)
-            | XtMatch::DestinationOptions(_)
             | XtMatch::Devgroup(_)
             | XtMatch::Esp(_)
             | XtMatch::Eui64
-            | XtMatch::Fragment(_)
             | XtMatch::Hashlimit(_)
             | XtMatch::Headers(_)
             | XtMatch::Helper(_)
-            | XtMatch::HopByHopOptions(_)
             | XtMatch::Limit(_)
             | XtMatch::Mobility(_)
             | XtMatch::Accounting(_)
@@ -199,7 +211,6 @@ impl Evaluation<'_, '_> {
             | XtMatch::Rateest(_)
             | XtMatch::Realm(_)
             | XtMatch::Recent(_)
-            | XtMatch::Routing(_)
             | XtMatch::Sctp(_)
             | XtMatch::Set(_)
             | XtMatch::Socket(_)
@@ -535,6 +546,81 @@ impl Evaluation<'_, '_> {
         Effect::goes_on_if(matched, || Doubt::State)
     }
 
+    /// `recent_mt` (net/netfilter/xt_recent.c): a list to which nothing was added is empty.
+    fn recent(&mut self, recent: &RecentMatch) -> Effect {
+        let cell = StateCell::Xtables(XtState::Recent(recent.name.clone()));
+        let is_touched = self.flow.state.get(&cell).is_some();
+        let mode = match recent.action {
+            RecentAction::Check if !recent.removes_old => AccessMode::Read,
+            RecentAction::Set => AccessMode::Write,
+            RecentAction::Check | RecentAction::Update | RecentAction::Remove => {
+                AccessMode::ReadWrite
+            }
+        };
+        self.access(cell.clone(), mode);
+        let found = match (recent.action, is_touched) {
+            (RecentAction::Set, _) => {
+                self.flow.state.set(cell, CellContent::Unknown);
+                Certainty::Yes
+            }
+            (RecentAction::Check | RecentAction::Update | RecentAction::Remove, false) => {
+                Certainty::No
+            }
+            (RecentAction::Check | RecentAction::Update | RecentAction::Remove, true) => {
+                Certainty::Maybe
+            }
+        };
+        Effect::goes_on_if(found.inverted_if(recent.inverted), || Doubt::State)
+    }
+
+    /// `hashlimit_mt_common` (net/netfilter/xt_hashlimit.c): as long as fewer packets than the burst came to any
+    /// bucket of the table, none is empty.
+    fn hashlimit(&mut self, limit: &HashlimitMatch) -> Effect {
+        let cell = StateCell::Xtables(XtState::Hashlimit(limit.name.clone()));
+        self.access(cell.clone(), AccessMode::ReadWrite);
+        let CellContent::Consumed(before) = self.content_or(&cell, no_packets) else {
+            return Effect::either(Doubt::State);
+        };
+        let met = before.plus(1);
+        self.flow.state.set(cell, CellContent::Consumed(met));
+        let is_under = if !limit.counts_bytes && met.highest <= limit.burst {
+            Certainty::Yes
+        } else {
+            Certainty::Maybe
+        };
+        Effect::goes_on_if(is_under.inverted_if(limit.inverted), || Doubt::State)
+    }
+
+    /// `connlimit_mt` (net/netfilter/xt_connlimit.c): there are at most as many connections of one address as
+    /// packets came here.
+    fn xt_connlimit(&mut self, limit: Invertible<u32>) -> Effect {
+        let cell = self.own_cell();
+        self.access(cell.clone(), AccessMode::ReadWrite);
+        let CellContent::Consumed(before) = self.content_or(&cell, no_packets) else {
+            return Effect::either(Doubt::State);
+        };
+        let is_new = matches!(
+            &self.flow.packet.connection,
+            ConnectionOfPacket::Tracked(connection) if connection.state == Some(ConnectionState::New)
+        );
+        let counted = Bounds {
+            lowest: u64::from(is_new),
+            highest: before.highest.saturating_add(1),
+        };
+        self.flow.state.set(cell, CellContent::Consumed(counted));
+        let is_above = counted.is_above(u64::from(limit.value));
+        Effect::goes_on_if(is_above.inverted_if(limit.inverted), || Doubt::State)
+    }
+
+    /// A match on an extension header of IPv6, which does not match without the header.
+    fn with_extension(&self, number: u8, name: &str) -> Answer {
+        let packet = self.flow.packet.network.lowest();
+        match headers::ipv6_find_header(&packet, Some(number)) {
+            None if self.flow.packet.transport.is_some() => Ok(MatchResult::NotMatched),
+            None | Some(_) => Err(unmodelled(name)),
+        }
+    }
+
     /// `quota_mt` (net/netfilter/xt_quota.c): what is left is counted down.
     fn xt_quota(&mut self, quota: Invertible<u64>) -> Effect {
         let cell = self.own_cell();
@@ -868,6 +954,10 @@ impl Evaluation<'_, '_> {
             }
         }
     }
+}
+
+fn no_packets() -> CellContent {
+    CellContent::Consumed(Bounds::exactly(0))
 }
 
 /// A mark with the bits of a mask cleared, and those of a value flipped.
