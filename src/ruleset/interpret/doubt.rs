@@ -50,6 +50,8 @@ pub enum Fact {
     ConnectionDetails,
     /// The socket of a packet that the host itself sends.
     Socket,
+    /// Whether the packet came through IPsec.
+    SecurityPath,
     /// Routes and local addresses.
     Routes,
     /// The stored bytes of the packet are fewer than it has.
@@ -86,6 +88,7 @@ impl fmt::Display for Fact {
             Self::ConnectionLabels => "the connection's labels",
             Self::ConnectionDetails => "a detail of the connection",
             Self::Socket => "the sending socket",
+            Self::SecurityPath => "whether the packet came through IPsec",
             Self::Routes => "a route or local address",
             Self::PacketBytes => "a part of the packet",
         })

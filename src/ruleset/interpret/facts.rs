@@ -1,6 +1,6 @@
 //! What is known of a packet when it enters a hook.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -23,6 +23,8 @@ pub struct PacketFacts {
     pub tracking: Tracking,
     /// The socket that sends it.
     pub socket: SocketFacts,
+    /// Whether it came through IPsec (`secpath_exists`); `None` is unknown.
+    pub has_security_path: Option<bool>,
 }
 
 /// The header of the link layer.
@@ -175,6 +177,8 @@ pub enum SocketFacts {
 pub struct HostFacts {
     /// Every address of the host with its prefix, loopback included; `None` is unknown.
     pub addresses: Option<Vec<HostAddress>>,
+    /// Destinations of all routes beside those of the addresses' own networks; `None` is unknown.
+    pub routes: Option<Vec<IpNet>>,
 }
 
 /// An address of the host.
@@ -196,14 +200,56 @@ pub mod address_type {
     pub const BROADCAST: u32 = 3;
     /// `RTN_MULTICAST`
     pub const MULTICAST: u32 = 5;
+    /// `RTN_UNREACHABLE`
+    pub const UNREACHABLE: u32 = 7;
 }
 
 impl HostFacts {
-    /// The type of an IPv4 address in the routing table `local` (`inet_dev_addr_type`, net/ipv4/fib_frontend.c).
-    /// `None` if it is not known; so is every type of IPv6, which depends on all routes.
+    /// The type of an address; `None` if it is not known.
     #[must_use]
     pub fn address_type(&self, address: &[u8]) -> Option<u32> {
-        let address = Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?);
+        match <[u8; 4]>::try_from(address) {
+            Ok(address) => self.ipv4_address_type(address.into()),
+            Err(_) => self.ipv6_address_type(<[u8; 16]>::try_from(address).ok()?.into()),
+        }
+    }
+
+    /// `__nft_fib6_eval_type` (net/ipv6/netfilter/nft_fib_ipv6.c), without an interface.
+    fn ipv6_address_type(&self, address: Ipv6Addr) -> Option<u32> {
+        let addresses = self.addresses.as_ref()?;
+        let networks = || {
+            addresses.iter().filter_map(|host| match host.network {
+                IpNet::V6(network) => Some(network),
+                IpNet::V4(_) => None,
+            })
+        };
+        if address.is_loopback() || networks().any(|network| network.addr() == address) {
+            return Some(address_type::LOCAL);
+        }
+        if address.is_multicast() {
+            return Some(address_type::MULTICAST);
+        }
+        // The first address of a network is the anycast address of its routers, if the host forwards.
+        let is_anycast = networks().any(|network| network.network() == address);
+        if is_anycast || address.is_unicast_link_local() {
+            return None;
+        }
+        let is_routed = self
+            .routes
+            .as_ref()?
+            .iter()
+            .any(|route| route.contains(&IpAddr::V6(address)));
+        Some(
+            if is_routed || networks().any(|network| network.contains(&address)) {
+                address_type::UNICAST
+            } else {
+                address_type::UNREACHABLE
+            },
+        )
+    }
+
+    /// In the routing table `local` (`inet_dev_addr_type`, net/ipv4/fib_frontend.c).
+    fn ipv4_address_type(&self, address: Ipv4Addr) -> Option<u32> {
         let addresses = self.addresses.as_ref()?;
         // `ipv4_is_zeronet`, `ipv4_is_lbcast`
         if address.octets()[0] == 0 || address == Ipv4Addr::BROADCAST {
@@ -232,5 +278,47 @@ impl HostFacts {
         } else {
             address_type::UNICAST
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Expected by reading `inet_dev_addr_type` and `__nft_fib6_eval_type`.
+    #[rstest]
+    #[case("192.0.2.1", Some(address_type::LOCAL))]
+    #[case("192.0.2.255", Some(address_type::BROADCAST))]
+    #[case("192.0.2.7", Some(address_type::UNICAST))]
+    #[case("203.0.113.1", Some(address_type::UNICAST))]
+    #[case("224.0.0.18", Some(address_type::MULTICAST))]
+    #[case("127.0.0.9", Some(address_type::LOCAL))]
+    #[case("0.0.0.0", Some(address_type::BROADCAST))]
+    #[case("2001:db8:1::1", Some(address_type::LOCAL))]
+    #[case("2001:db8:1::7", Some(address_type::UNICAST))]
+    #[case("2001:db8:1::", None)]
+    #[case("2001:db8:2::7", Some(address_type::UNICAST))]
+    #[case("2001:db8:3::7", Some(address_type::UNREACHABLE))]
+    #[case("ff02::1", Some(address_type::MULTICAST))]
+    #[case("fe80::1", None)]
+    fn an_address_has_the_type_of_the_kernel(
+        #[case] address: IpAddr,
+        #[case] expected: Option<u32>,
+    ) {
+        let on_eth0 = |network: &str| HostAddress {
+            interface: "eth0".to_owned(),
+            network: network.parse().unwrap(),
+        };
+        let host = HostFacts {
+            addresses: Some(vec![on_eth0("192.0.2.1/24"), on_eth0("2001:db8:1::1/64")]),
+            routes: Some(vec!["2001:db8:2::/64".parse().unwrap()]),
+        };
+        let bytes = match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        assert_eq!(host.address_type(&bytes), expected);
     }
 }

@@ -38,6 +38,8 @@ pub struct PacketState {
     pub priority: Bits,
     /// The socket that sends it.
     pub socket: SocketFacts,
+    /// Whether it came through IPsec; `None` is unknown.
+    pub has_security_path: Option<bool>,
     /// What connection tracking has attached to it.
     pub connection: ConnectionOfPacket,
     /// Whether the packet is as long as `network`: a rule may have made it longer.
@@ -176,6 +178,7 @@ impl PacketState {
             mark: Bits::word(facts.mark),
             priority: Bits::word(facts.priority),
             socket: facts.socket,
+            has_security_path: facts.has_security_path,
             connection: ConnectionOfPacket::Absent,
             has_known_length: true,
             has_template: false,
@@ -219,6 +222,7 @@ impl PacketState {
             mark: self.mark.join(&other.mark),
             priority: self.priority.join(&other.priority),
             socket: self.socket,
+            has_security_path: self.has_security_path,
             connection: self.connection.join(&other.connection),
             has_known_length: self.has_known_length && other.has_known_length,
             has_template: self.has_template || other.has_template,

@@ -78,6 +78,10 @@ impl Evaluation<'_, '_> {
                 Some([PACKET_LOOPBACK]) => Loaded::unknown(1, unmodelled("meta pkttype")),
                 Some(_) | None => value(&packet.packet_type, Fact::PacketType),
             },
+            MetaKey::Secpath => match packet.has_security_path {
+                Some(has) => Loaded::known([u8::from(has)]),
+                None => Loaded::unknown(1, Doubt::Fact(Fact::SecurityPath)),
+            },
             MetaKey::Cpu | MetaKey::Prandom => Loaded::unknown(4, Doubt::Chance),
             MetaKey::TimeNs => Loaded::unknown(8, Doubt::Time),
             MetaKey::TimeDay => Loaded::unknown(1, Doubt::Time),
@@ -87,7 +91,6 @@ impl Evaluation<'_, '_> {
             | MetaKey::BriIifname
             | MetaKey::BriOifname
             | MetaKey::Cgroup
-            | MetaKey::Secpath
             | MetaKey::BriIifpvid
             | MetaKey::BriIifvproto
             | MetaKey::Sdif

@@ -151,6 +151,7 @@ fn facts(network: Vec<u8>) -> PacketFacts {
         mark: Some(0),
         priority: Some(0),
         socket: SocketFacts::Absent,
+        has_security_path: Some(false),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     certainty::Certainty,
     doubt::{Doubt, Fact},
     evaluation::{Effect, Evaluation, RuleVerdict, synproxy, unmodelled},
-    facts::{ConnectionState, InterfaceFacts, KnownInterface, SocketFacts, address_type},
+    facts::{ConnectionState, InterfaceFacts, KnownInterface, SocketFacts},
     headers,
     packet::{ConnectionOfPacket, LinkBytes, TrackedConnection, ether_type},
     record::{AccessMode, ChainVerdict, RejectKind, TranslatedEnd, TranslatedValue, Translation},
@@ -478,7 +478,8 @@ impl Evaluation<'_, '_> {
     /// `addrtype_mt_v1` (net/netfilter/xt_addrtype.c).
     fn address_types(&self, types: &AddressTypeMatch) -> Answer {
         let doubt = Doubt::Fact(Fact::Routes);
-        if types.interface.is_some() {
+        // In IPv6, routes are looked up in another way (`match_lookup_rt6`).
+        if types.interface.is_some() || self.is_ipv6() {
             return Err(doubt);
         }
         let mut truth = Certainty::Yes;
@@ -491,7 +492,6 @@ impl Evaluation<'_, '_> {
                 Some(kind) => Certainty::from(test.holds(|types| types.0 >> kind & 1 == 1)),
                 None => Certainty::Maybe,
             };
-            debug_assert!(kind.is_none_or(|kind| kind <= address_type::MULTICAST));
             truth = truth.and(has);
         }
         answer(truth, doubt)
