@@ -49,7 +49,7 @@ struct Covered {
 
 /// What a packet was sent for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Whose {
+pub(crate) struct ProbeKey {
     /// The position of its case.
     pub(crate) case: usize,
     /// Of a sweep, its step and number.
@@ -59,7 +59,7 @@ pub(crate) struct Whose {
 /// What a packet met.
 #[derive(Debug)]
 pub(super) struct Found {
-    whose: Whose,
+    key: ProbeKey,
     pub(super) walk: Walk,
     pub(super) decided: Option<usize>,
     /// What the rules that matched looked up: item, which of its lookups, value.
@@ -125,7 +125,7 @@ impl Gathered {
     /// A packet was sent, and judged.
     pub(crate) fn packet(
         &mut self,
-        whose: Whose,
+        key: ProbeKey,
         observation: &Observation<'_>,
         lab: &LabSpec,
         (verdict, decider): (&Verdict, Option<&Decider>),
@@ -166,7 +166,7 @@ impl Gathered {
         let decider = decider.filter(|_| proven);
         let decided = decider.and_then(|decider| inventory.decider(decider));
         found.push(Found {
-            whose,
+            key,
             walk,
             decided,
             looked,
@@ -182,14 +182,19 @@ impl Gathered {
         }
     }
 
-    /// What was covered. `position` says where the case of a packet stands in the record of the scenario;
-    /// `None` of one that does not count.
+    /// Forgets packets whose results do not count.
+    pub(crate) fn forget(&mut self, is_forgotten: impl Fn(ProbeKey) -> bool) {
+        for covered in &mut self.rulesets {
+            covered.found.retain(|found| !is_forgotten(found.key));
+        }
+    }
+
+    /// What was covered.
     pub(crate) fn measured(
         &self,
         prepared: &[&Loadable],
         scenario: &str,
         sets: &Sets,
-        position: impl Fn(Whose) -> Option<usize>,
     ) -> Vec<Measured> {
         let rulesets = self.rulesets.iter();
         rulesets
@@ -203,9 +208,6 @@ impl Gathered {
                 let mut looked: BTreeMap<(usize, usize), Looked> = BTreeMap::new();
                 let mut cases: BTreeMap<usize, Met> = BTreeMap::new();
                 for found in &covered.found {
-                    let Some(case) = position(found.whose) else {
-                        continue;
-                    };
                     packets += 1;
                     found.add_to(&mut hits);
                     for (item, nth, value) in &found.looked {
@@ -213,8 +215,8 @@ impl Gathered {
                         *values.entry(value.clone()).or_default() += 1;
                     }
                     if self.each_case {
-                        let met = cases.entry(case).or_default();
-                        met.case = case;
+                        let met = cases.entry(found.key.case).or_default();
+                        met.case = found.key.case;
                         met.tried.extend(found.walk.tried.iter().cloned());
                         met.matched.extend(&found.walk.matched);
                         met.ended.extend(&found.walk.ended);

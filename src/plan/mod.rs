@@ -39,46 +39,56 @@ pub struct Planned {
     pub places: Vec<Place>,
 }
 
-/// What a probe of a plan is for.
+/// Whether cases may share a lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabSharing {
+    /// Those that depend on nothing that others leave behind share one.
+    Shared,
+    /// Each case has a fresh one.
+    Fresh,
+}
+
+/// What a probe of a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// Position in the cases that were planned.
+    /// The position of its case, as it was given with the case.
     pub case: usize,
     /// Index into the steps of that case.
     pub step: usize,
 }
 
-/// The plan for some cases of a scenario. Cases that may share a lab come first in it, each of the others
-/// has a fresh one; with `alone`, all have.
+/// The plan for some cases of a scenario, each with its position. Cases that share a lab come first in it, each of
+/// the others has a fresh one.
 #[must_use]
 pub fn plan(
     scenario: &Scenario,
     prepared: &Loadable,
     reloads: &[(PathBuf, Loadable)],
-    cases: &[&Case],
-    alone: bool,
+    cases: &[(usize, &Case)],
+    sharing: LabSharing,
 ) -> Planned {
     let mut planner = Planner {
         scenario,
         reloads,
         places: Vec::new(),
     };
-    let isolated = isolated(cases, alone);
+    let isolated = isolated(cases, sharing);
     // Sweeps come behind the others that share their lab: they may fill tables.
     let sweeps = |case: &Case| {
         let mut steps = case.steps.iter();
         steps.any(|step| matches!(step.action, Action::Sweep(_)))
     };
     let mut order: Vec<usize> = (0..cases.len()).collect();
-    order.sort_by_key(|position| (isolated[*position], sweeps(cases[*position])));
-    let conversations = order
-        .iter()
-        .map(|position| Conversation {
-            isolated: isolated[*position],
-            watch: watch(cases[*position]),
-            steps: planner.steps(*position, cases[*position]),
-        })
-        .collect();
+    order.sort_by_key(|index| (isolated[*index], sweeps(cases[*index].1)));
+    let conversations = order.iter().map(|index| {
+        let (position, case) = cases[*index];
+        Conversation {
+            isolated: isolated[*index],
+            watch: watch(case),
+            steps: planner.steps(position, case),
+        }
+    });
+    let conversations = conversations.collect();
     let mut plan = with_task(scenario, prepared, Task::Drill(conversations));
     plan.reloads = reloads
         .iter()
@@ -90,36 +100,41 @@ pub fn plan(
     }
 }
 
-/// Ports of a sweep that are to be looked at once more.
+/// Ports of a sweep that are probed again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct Reprobe {
     /// Which sweep.
     pub place: Place,
     /// Its ports: ranges with both their ends, ascending.
     pub ports: Vec<(u16, u16)>,
     /// Whether each is probed one by one, with a trace.
     pub traced: bool,
-    /// Whether it needs a lab of its own.
-    pub isolated: bool,
+    /// Whether they share a lab with others.
+    pub sharing: LabSharing,
 }
 
-/// The plan for parts of sweeps; those that share a lab must come first.
+/// The plan for ports that are probed again; those that share a lab must come first.
 #[must_use]
-pub fn parts(scenario: &Scenario, prepared: &Loadable, cases: &[&Case], parts: &[Part]) -> Planned {
+pub fn reprobes(
+    scenario: &Scenario,
+    prepared: &Loadable,
+    cases: &[&Case],
+    reprobes: &[Reprobe],
+) -> Planned {
     let mut planner = Planner {
         scenario,
         reloads: &[],
         places: Vec::new(),
     };
-    let conversations = parts.iter().filter_map(|part| {
-        let Place { case, step } = part.place;
+    let conversations = reprobes.iter().filter_map(|reprobe| {
+        let Place { case, step } = reprobe.place;
         let Action::Sweep(sweep) = &cases[case].steps[step].action else {
             return None;
         };
         Some(Conversation {
-            isolated: part.isolated,
+            isolated: reprobe.sharing == LabSharing::Fresh,
             watch: Watch::default(),
-            steps: planner.sweep(sweep, part),
+            steps: planner.sweep(sweep, reprobe),
         })
     });
     let conversations = conversations.collect();
@@ -145,7 +160,7 @@ impl Planned {
 
 /// Which cases must not share a lab with others: those that the firewall might remember, that change
 /// it, or that look at what it remembers.
-fn isolated(cases: &[&Case], alone: bool) -> Vec<bool> {
+fn isolated(cases: &[(usize, &Case)], sharing: LabSharing) -> Vec<bool> {
     let mut ports = HashSet::new();
     let logs = |send: &Send| send.expect.also.log.is_some();
     let by_itself = |case: &Case| {
@@ -158,13 +173,13 @@ fn isolated(cases: &[&Case], alone: bool) -> Vec<bool> {
     };
     cases
         .iter()
-        .map(|case| {
+        .map(|(_, case)| {
             // Probes have ports of their own, unless the scenario chooses them; then connection tracking
             // would take the second packet between the same ports for one of the first's connection.
             let mine: HashSet<_> = case.sends().filter_map(chosen_ports).collect();
             let taken = mine.iter().any(|ports_of| ports.contains(ports_of));
             ports.extend(mine);
-            alone || taken || by_itself(case)
+            sharing == LabSharing::Fresh || taken || by_itself(case)
         })
         .collect()
 }
@@ -251,11 +266,11 @@ impl Planner<'_> {
                 Action::Sweep(sweep) => {
                     steps.extend(self.sweep(
                         sweep,
-                        &Part {
+                        &Reprobe {
                             place,
                             ports: sweep.numbers.clone(),
                             traced: false,
-                            isolated: false,
+                            sharing: LabSharing::Shared,
                         },
                     ));
                 }
@@ -283,21 +298,24 @@ impl Planner<'_> {
     }
 
     /// A sweep: ports in one step, everything else one by one.
-    fn sweep(&mut self, sweep: &Sweep, part: &Part) -> Vec<PlannedStep> {
-        let mut numbers = part.ports.iter().flat_map(|(first, last)| *first..=*last);
+    fn sweep(&mut self, sweep: &Sweep, reprobe: &Reprobe) -> Vec<PlannedStep> {
+        let mut numbers = reprobe
+            .ports
+            .iter()
+            .flat_map(|(first, last)| *first..=*last);
         if !sweep.over.has_ports() {
             let probe = |number| {
-                let id = self.place(part.place);
+                let id = self.place(reprobe.place);
                 PlannedStep::Probe(Box::new(swept(self.scenario, sweep, number, id)))
             };
             return numbers.map(probe).collect();
         }
         let step = |first| {
-            let id = self.place(part.place);
+            let id = self.place(reprobe.place);
             PlannedStep::Sweep(Box::new(wire::Sweep {
                 probe: swept(self.scenario, sweep, first, id),
-                ports: part.ports.clone(),
-                traced: part.traced,
+                ports: reprobe.ports.clone(),
+                traced: reprobe.traced,
             }))
         };
         numbers.next().map(step).into_iter().collect()
@@ -499,13 +517,15 @@ mod tests {
         std::fs::write(folder.path().join("x.nft"), "").unwrap();
         let file = folder.path().join("x.yaml");
         let scenario = crate::scenario::parse(text, &file, "x").unwrap().remove(0);
-        let cases: Vec<&Case> = std::iter::repeat_n(&scenario.cases[0], 140_000).collect();
+        let cases: Vec<(usize, &Case)> = (0..140_000)
+            .map(|position| (position, &scenario.cases[0]))
+            .collect();
         let planned = plan(
             &scenario,
             &nftables::literal("x.nft", ""),
             &[],
             &cases,
-            false,
+            LabSharing::Shared,
         );
         let Task::Drill(conversations) = planned.plan.task else {
             unreachable!()

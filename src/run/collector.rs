@@ -1,4 +1,4 @@
-//! From the agent's records to what became of every step.
+//! From the agent's records to the results of every step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,227 +6,275 @@ use firedrill_harness::{
     launcher::{LaunchError, Session},
     packet::protocol,
     protocol::{
-        Conversation, Evidence, Listing, Loaded, Plan, Probe, Record, Reloaded, Step, Swept, Task,
+        Conversation, Evidence, LabSpec, Listing, Loaded, Plan, Probe, Record, Reloaded, Step,
+        Swept, Task,
     },
 };
 
 use super::{
     failure::{lab_error, load_failed, out_of_order},
-    options::Walks,
+    options::Options,
+    results::{Results, sent},
+    round::{Purpose, Round},
 };
 use crate::{
     coverage::{
-        Covering,
-        gather::{Gathered, Whose},
+        self,
+        gather::{Gathered, ProbeKey},
     },
     dialect::Loadable,
     judge::{
-        self, Judged, Setting,
+        self, Setting,
         isolation::Pace,
         stateful::{Memory, Written},
-        sweep,
-        verdict::{Inconclusive, Judgement, Outcome},
+        verdict::Judgement,
     },
-    plan::{self, Part, Place, Planned, describe},
+    plan::{Place, Reprobe},
     record::{
-        StepRecord, SweepRecord,
+        StepRecord,
         coverage::{Measured, Sets},
         failure::ScenarioError,
     },
     ruleset::{chain::Chain, listing::Ruleset},
-    scenario::{Action, Case, Over, Party, Scenario, Send, Sweep, ranges_text},
+    scenario::{Action, Case, Over, Party, Scenario, Sweep},
     trace::{
         self,
-        walk::{Around, Walk},
-        way::Observation,
+        walk::Around,
+        way::{Observation, Way},
     },
 };
 
-/// Collects the records of one agent.
-pub(crate) struct Collector<'a> {
+/// Collects the records of the agents of a scenario, round by round.
+pub(super) struct Collector<'a> {
     scenario: &'a Scenario,
     cases: &'a [&'a Case],
-    planned: &'a Planned,
-    probes: BTreeMap<u32, &'a Probe>,
     /// The scenario's own candidate, then those that are loaded later.
-    prepared: Vec<&'a Loadable>,
+    candidates: Vec<&'a Loadable>,
     /// Where the candidate's programs are looked for, in words.
-    whose: &'a str,
-    /// Whether all records are kept.
-    keep: bool,
-    /// Of which packets the ways are kept, and how many are.
-    walks: Walks,
-    kept_walks: usize,
-    sitting: Option<Sitting>,
-    loaded: Option<Loaded>,
-    found: BTreeMap<(usize, usize), Found>,
-    swept: Sweeps,
-    /// Which numbers of the plan have been told of.
-    told: Vec<bool>,
-    /// Kernel release, if it came so far.
-    pub(crate) kernel: Option<String>,
-    /// What the candidate's programs printed.
-    pub(crate) output: String,
-    /// All records, if they are kept.
-    pub(crate) records: Vec<Record>,
-    /// The cases that met what others left in the memory of a rule.
-    spoilt: BTreeSet<usize>,
-    /// Which rules the packets met, if somebody asks.
+    programs_location: &'a str,
+    /// The ruleset that is being probed, or that was last.
+    current: Option<LoadedRuleset>,
+    results: Results<'a>,
+    /// The cases that reached a stateful rule after another case had changed its state.
+    state_dependent: BTreeSet<usize>,
+    /// Which rules the packets met; `None` if that is not measured.
     coverage: Option<Gathered>,
+    /// The elements of the candidate's named sets, where coverage needs them.
+    sets: Sets,
+    /// Kernel release; `None` if no lab was built.
+    pub(super) kernel: Option<String>,
+    /// What the candidate's programs printed.
+    pub(super) output: String,
+    /// All records of the round; `None` if they are not kept.
+    pub(super) records: Option<Vec<Record>>,
 }
 
-/// A loaded ruleset, and what was found of it so far.
-struct Sitting {
+/// A loaded ruleset, and what has happened to it so far.
+struct LoadedRuleset {
     loaded: Loaded,
     ruleset: Ruleset,
-    memory: Memory,
-    written: Written,
+    stateful: Memory,
+    writes: Written,
     /// The case of the last evidence.
     case: Option<usize>,
     /// As it was after loading.
     listing: Listing,
-    /// As it was listed last, with counters and sets if somebody asks for them.
+    /// As it was listed last, with counters and sets if a case looks at them.
     latest: String,
-    steps: Vec<(usize, usize)>,
+    /// What was probed of it.
+    places: Vec<Place>,
 }
 
-/// What was found of sweeps, by case and step.
-pub(crate) type Sweeps = BTreeMap<(usize, usize), FoundSweep>;
-
-/// What was found of a step that sweeps.
-#[derive(Default)]
-pub(crate) struct FoundSweep {
-    found: sweep::Found,
-    /// What rules that remember make necessary.
-    pace: Pace,
-    /// What was made once more in labs of its own: ranges with both their ends.
-    again: Vec<(u16, u16)>,
-    /// In how many labs beyond the shared one.
-    labs: usize,
-    duration_us: u64,
-    /// Whether the rules changed meanwhile.
-    void: bool,
-}
-
-/// The most ways of packets that are kept of a scenario, unless all are asked for: a scenario may have a
-/// hundred thousand cases, and all of them may fail.
-const MAX_WALKS: usize = 1000;
-
-/// What was found of a step.
-struct Found {
-    packet: String,
-    packets: Vec<Judged>,
-    walk: Option<Box<Walk>>,
-    duration_us: u64,
-}
-
-impl<'a> Collector<'a> {
-    pub(crate) fn new(
-        scenario: &'a Scenario,
-        cases: &'a [&'a Case],
-        planned: &'a Planned,
-        prepared: Vec<&'a Loadable>,
-        whose: &'a str,
-        keep: bool,
-    ) -> Self {
-        let probes = probes(&planned.plan).map(|probe| (probe.id, probe));
-        Self {
-            scenario,
-            cases,
-            planned,
-            probes: probes.collect(),
-            prepared,
-            whose,
-            keep,
-            walks: Walks::default(),
-            kept_walks: 0,
-            sitting: None,
-            loaded: None,
-            found: BTreeMap::new(),
-            swept: BTreeMap::new(),
-            told: vec![false; planned.places.len()],
-            kernel: None,
-            output: String::new(),
-            records: Vec::new(),
-            spoilt: BTreeSet::new(),
-            coverage: None,
+impl LoadedRuleset {
+    /// Another case begins, if it is another.
+    fn begin_case(&mut self, case: Option<usize>) {
+        if self.case != case || case.is_none() {
+            self.case = case;
+            self.writes.next_case();
         }
     }
 
-    /// The same, with the coverage of rules if somebody asks for it.
-    pub(crate) fn covering(mut self, covering: Covering) -> Self {
-        self.coverage = Gathered::new(covering);
-        self
+    /// Whether a packet has reached state that an earlier case has changed. Notes what this one changes.
+    fn is_state_dependent(&mut self, way: &Way<'_>) -> bool {
+        self.stateful.depends(&self.ruleset, way, &mut self.writes)
     }
 
-    /// Whether the elements of named sets are wanted.
-    pub(crate) fn asks_for_sets(&self) -> bool {
+    fn setting<'s>(&'s self, lab: &'s LabSpec) -> Setting<'s> {
+        Setting {
+            lab,
+            loaded: &self.loaded,
+            ruleset: &self.ruleset,
+            listing: &self.latest,
+        }
+    }
+}
+
+/// How far the agent of a round has come.
+struct Progress<'r> {
+    round: &'r Round,
+    probes: BTreeMap<u32, &'r Probe>,
+    /// Whether a result for each probe has arrived, by [`Probe::id`].
+    reported: Vec<bool>,
+    /// What was loaded and is not listed yet.
+    loaded: Option<Loaded>,
+    /// Whether a ruleset was loaded and listed.
+    is_listed: bool,
+}
+
+impl<'r> Progress<'r> {
+    fn of(round: &'r Round) -> Self {
+        Self {
+            round,
+            probes: probes(&round.planned.plan)
+                .map(|probe| (probe.id, probe))
+                .collect(),
+            reported: vec![false; round.planned.places.len()],
+            loaded: None,
+            is_listed: false,
+        }
+    }
+
+    fn lab(&self) -> &'r LabSpec {
+        &self.round.planned.plan.lab
+    }
+
+    fn place(&self, id: u32) -> Result<Place, ScenarioError> {
+        let place = self.round.planned.places.get(id as usize);
+        place.copied().ok_or_else(out_of_order)
+    }
+
+    fn probe(&self, id: u32) -> Result<&'r Probe, ScenarioError> {
+        self.probes.get(&id).copied().ok_or_else(out_of_order)
+    }
+
+    fn report(&mut self, id: u32) {
+        self.reported[id as usize] = true;
+    }
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        cases: &'a [&'a Case],
+        candidates: Vec<&'a Loadable>,
+        options: &'a Options,
+    ) -> Self {
+        Self {
+            scenario,
+            cases,
+            candidates,
+            programs_location: options.launchers.whose_programs(&scenario.sandbox),
+            current: None,
+            results: Results::new(scenario, cases, options.walks),
+            state_dependent: BTreeSet::new(),
+            coverage: Gathered::new(options.coverage),
+            sets: Sets::new(),
+            kernel: None,
+            output: String::new(),
+            records: options.record.is_some().then(Vec::new),
+        }
+    }
+
+    /// Whether coverage needs the elements of named sets.
+    pub(super) fn needs_sets(&self) -> bool {
         self.coverage.as_ref().is_some_and(Gathered::asks_for_sets)
     }
 
-    /// What the packets covered of each configuration, but for the cases whose verdicts do not count. `position`
-    /// says where a case stands in the record of the scenario.
-    pub(crate) fn measured(&self, sets: &Sets, position: impl Fn(usize) -> usize) -> Vec<Measured> {
-        let gathered = self.coverage.as_ref();
-        gathered.map_or_else(Vec::new, |gathered| {
-            // What of a sweep was made once more counts as it was made then.
-            let again = |whose: Whose| {
-                let (step, number) = whose.swept?;
-                let mut again = self.swept.get(&(whose.case, step))?.again.iter();
-                again.find(|(first, last)| (first..=last).contains(&&number))
-            };
-            let position = |whose: Whose| {
-                let stands = !self.spoilt.contains(&whose.case) && again(whose).is_none();
-                stands.then(|| position(whose.case))
-            };
-            gathered.measured(&self.prepared, &self.scenario.id, sets, position)
+    /// What the packets covered of each configuration.
+    pub(super) fn measured(&self) -> Vec<Measured> {
+        let coverage = self.coverage.as_ref();
+        coverage.map_or_else(Vec::new, |coverage| {
+            coverage.measured(&self.candidates, &self.scenario.id, &self.sets)
         })
     }
 
-    /// The same, with the ways of these packets.
-    pub(crate) fn with_walks(self, walks: Walks) -> Self {
-        Self { walks, ..self }
+    /// The cases, by position, whose verdicts may depend on what earlier cases have changed; ascending. Nothing is
+    /// known of them any more.
+    pub(super) fn take_state_dependent(&mut self) -> BTreeSet<usize> {
+        let cases = std::mem::take(&mut self.state_dependent);
+        self.results.forget(&cases);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.forget(|key| cases.contains(&key.case));
+        }
+        cases
     }
 
-    /// The cases, by position, whose verdicts may depend on what earlier cases left in the memory of a
-    /// rule; in ascending order.
-    pub(crate) fn spoilt(&self) -> Vec<usize> {
-        self.spoilt.iter().copied().collect()
+    /// As [`Results::take_ports_to_isolate`].
+    pub(super) fn take_ports_to_isolate(&mut self) -> Vec<Reprobe> {
+        let coverage = &mut self.coverage;
+        self.results.take_ports_to_isolate(|place, ports| {
+            let is_again = |key: ProbeKey| {
+                key.case == place.case
+                    && key.swept.is_some_and(|(step, number)| {
+                        let mut ports = ports.iter();
+                        step == place.step
+                            && ports.any(|(first, last)| (first..=last).contains(&&number))
+                    })
+            };
+            if let Some(coverage) = coverage.as_mut().filter(|_| !ports.is_empty()) {
+                coverage.forget(is_again);
+            }
+        })
     }
 
-    /// Reads an agent's records to their end.
-    pub(crate) async fn collect(&mut self, session: &mut Session) -> Result<(), ScenarioError> {
+    /// As [`Results::unconfirmed_ports`].
+    pub(super) fn unconfirmed_ports(&self) -> Vec<Reprobe> {
+        self.results.unconfirmed_ports()
+    }
+
+    /// A round did not come to its end: nothing is known of what it, or one after it, was to probe again.
+    pub(super) fn discard_unfinished(&mut self) {
+        self.take_state_dependent();
+        self.results.forget_sweeps();
+    }
+
+    /// As [`Results::take_steps`].
+    pub(super) fn take_steps(&mut self, case: usize, why: &Judgement) -> Vec<StepRecord> {
+        self.results.take_steps(case, why)
+    }
+
+    /// Reads the records of a round's agent to their end.
+    pub(super) async fn collect(
+        &mut self,
+        session: &mut Session,
+        round: &Round,
+    ) -> Result<(), ScenarioError> {
+        let mut progress = Progress::of(round);
         loop {
             let lost = |error: LaunchError| lab_error(&error);
             let record = session.next().await.map_err(lost)?;
-            if self.keep {
-                self.records.push(record.clone());
+            if let Some(records) = &mut self.records {
+                records.push(record.clone());
             }
             match record {
                 Record::Lab { kernel, .. } => self.kernel = Some(kernel),
                 Record::Loaded(loaded) => {
-                    let prepared = self.prepared(&loaded)?;
+                    let candidate = self.candidate(&loaded)?;
                     if self.output.is_empty() {
-                        self.output = prepared.translate(&loaded.output);
+                        self.output = candidate.translate(&loaded.output);
                     }
-                    self.loaded = Some(loaded);
+                    progress.loaded = Some(loaded);
                 }
-                Record::Ruleset(listing) => self.sit_down(listing)?,
-                Record::Evidence(evidence) => self.evidence(*evidence)?,
-                Record::Swept(swept) => self.swept(swept)?,
-                Record::Reloaded(reloaded) => self.reloaded(&reloaded)?,
+                Record::Ruleset(listing) => self.listed(&mut progress, listing)?,
+                Record::Evidence(evidence) => self.evidence(&mut progress, *evidence)?,
+                Record::Swept(swept) => self.swept(&mut progress, swept)?,
+                Record::Reloaded(reloaded) => self.reloaded(&mut progress, &reloaded)?,
                 Record::Sealed {
                     generation,
                     legacy_changed,
-                } => self.seal(generation, legacy_changed)?,
+                } => self.sealed(generation, legacy_changed)?,
                 Record::Done { .. } => {
-                    let all = self.told.iter().all(|told| *told);
-                    return if all { Ok(()) } else { Err(out_of_order()) };
+                    let is_complete = progress.reported.iter().all(|reported| *reported);
+                    return if is_complete {
+                        Ok(())
+                    } else {
+                        Err(out_of_order())
+                    };
                 }
                 Record::LoadFailed(failure) => {
-                    let prepared = self.prepared.get(failure.candidate);
-                    let prepared = prepared.ok_or_else(out_of_order)?;
-                    return Err(load_failed(&failure, prepared, self.whose));
+                    let candidate = self.candidates.get(failure.candidate);
+                    let candidate = candidate.ok_or_else(out_of_order)?;
+                    return Err(load_failed(&failure, candidate, self.programs_location));
                 }
                 Record::Broken(broken) => return Err(lab_error(&broken)),
                 Record::Refused(refused) => return Err(ScenarioError::Input(refused.to_string())),
@@ -234,386 +282,243 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// What became of the steps of a case; those that were not reached are inconclusive for this reason. To be
-    /// asked once: what was found is not kept beside what is told of it.
-    pub(crate) fn take_steps(&mut self, position: usize, why: &Judgement) -> Vec<StepRecord> {
-        let mut steps = unreached(self.cases[position], why);
-        let places = self.cases[position].steps.iter().enumerate();
-        let places = places.filter(|(_, step)| expected(&step.action).is_some());
-        for (record, (index, step)) in steps.iter_mut().zip(places) {
-            if let (Some(send), Some(found)) =
-                (sent(&step.action), self.found.remove(&(position, index)))
-            {
-                record.packet = found.packet;
-                record.judgement = judge::together(send, &found.packets);
-                record.walk = found.walk;
-                record.duration_us = found.duration_us;
+    /// Reads the elements of the candidate's named sets. Without them coverage knows less, which is no fault of the
+    /// run.
+    pub(super) async fn collect_sets(&mut self, session: &mut Session) {
+        while let Ok(record) = session.next().await {
+            match record {
+                Record::Evidence(evidence) => {
+                    if let Some(listing) = &evidence.listing_before {
+                        self.sets = coverage::sets(listing);
+                    }
+                }
+                Record::Lab { .. }
+                | Record::Loaded(_)
+                | Record::Ruleset(_)
+                | Record::Swept(_)
+                | Record::Sealed { .. }
+                | Record::Reloaded(_) => {}
+                Record::Done { .. }
+                | Record::LoadFailed(_)
+                | Record::Broken(_)
+                | Record::Refused(_) => break,
             }
-            if let (Action::Sweep(sweep), Some(found)) =
-                (&step.action, self.swept.get(&(position, index)))
-            {
-                self.sweep_record(sweep, found, record);
-            }
-        }
-        steps
-    }
-
-    fn sweep_record(&self, sweep: &Sweep, found: &FoundSweep, record: &mut StepRecord) {
-        let groups = sweep::groups(sweep, &found.found);
-        record.duration_us = found.duration_us;
-        if found.void {
-            record.judgement = judge::inconclusive(Inconclusive::RulesetChanged);
-            return;
-        }
-        record.judgement = sweep::judgement(sweep, &groups);
-        let telling = groups.iter().find(|group| {
-            group.outcome == record.judgement.outcome && group.verdict == record.judgement.verdict
-        });
-        if let Some(group) = telling {
-            let probe = plan::swept(self.scenario, sweep, group.first, 0);
-            record.packet = describe::probe(self.scenario, &probe);
-        }
-        record.sweep = Some(Box::new(SweepRecord {
-            over: sweep.over,
-            groups,
-            labs: found.labs,
-        }));
-    }
-
-    /// What of the sweeps must be made once more because rules remember earlier packets. Nothing is known of
-    /// it any more.
-    pub(crate) fn paced(&mut self) -> Vec<Part> {
-        let mut parts = Vec::new();
-        for ((case, step), swept) in &mut self.swept {
-            let place = Place {
-                case: *case,
-                step: *step,
-            };
-            let pace = std::mem::take(&mut swept.pace);
-            swept.found.forget(&pace.again);
-            swept.again.clone_from(&pace.again);
-            swept.found.given_up.extend(pace.given_up);
-            let part = |ports, traced| Part {
-                place,
-                ports,
-                traced,
-                isolated: true,
-            };
-            let readers = Some(pace.readers).filter(|readers| !readers.is_empty());
-            let before = parts.len();
-            parts.extend(readers.map(|readers| part(readers, false)));
-            parts.extend(pace.writers.into_iter().map(|writers| part(writers, true)));
-            swept.labs = parts.len() - before;
-        }
-        parts
-    }
-
-    /// What of the sweeps is not as it should be and was not probed one by one yet.
-    pub(crate) fn unconfirmed(&self) -> Vec<Part> {
-        let parts = self.swept.iter().filter_map(|((case, step), swept)| {
-            let Action::Sweep(sweep) = &self.cases[*case].steps[*step].action else {
-                return None;
-            };
-            let ports = sweep::unconfirmed(sweep, &swept.found);
-            (!ports.is_empty()).then_some(Part {
-                place: Place {
-                    case: *case,
-                    step: *step,
-                },
-                ports,
-                traced: true,
-                isolated: false,
-            })
-        });
-        parts.collect()
-    }
-
-    /// What was found of sweeps.
-    pub(crate) fn into_sweeps(self) -> Sweeps {
-        self.swept
-    }
-
-    /// Takes in what another look at some of the sweeps has found.
-    pub(crate) fn absorb(&mut self, again: Sweeps) {
-        for (place, other) in again {
-            let swept = self.swept.entry(place).or_default();
-            swept.found.absorb(other.found);
-            swept.duration_us += other.duration_us;
-            swept.void |= other.void;
         }
     }
 
-    /// Nothing is known of the sweeps: looking once more did not come to its end.
-    pub(crate) fn forget_sweeps(&mut self) {
-        self.swept.clear();
+    fn candidate(&self, loaded: &Loaded) -> Result<&'a Loadable, ScenarioError> {
+        let candidate = self.candidates.get(loaded.candidate);
+        candidate.copied().ok_or_else(out_of_order)
     }
 
-    fn prepared(&self, loaded: &Loaded) -> Result<&'a Loadable, ScenarioError> {
-        self.prepared
-            .get(loaded.candidate)
-            .copied()
-            .ok_or_else(out_of_order)
-    }
-
-    fn sit_down(&mut self, listing: Listing) -> Result<(), ScenarioError> {
-        let mut loaded = self.loaded.take().ok_or_else(out_of_order)?;
-        let prepared = self.prepared(&loaded)?;
-        let told = loaded.clone();
+    fn listed(
+        &mut self,
+        progress: &mut Progress<'_>,
+        listing: Listing,
+    ) -> Result<(), ScenarioError> {
+        let mut loaded = progress.loaded.take().ok_or_else(out_of_order)?;
+        progress.is_listed = true;
+        let candidate = self.candidate(&loaded)?;
+        let unlisted = loaded.clone();
         loaded.listed(listing.clone());
         // Fresh labs mostly bring the same listing again, and reading a large one takes a while.
-        let same = |before: &Sitting| {
+        let is_same = |before: &LoadedRuleset| {
             before.listing == listing
                 && before.loaded.candidate == loaded.candidate
                 && before.loaded.layers == loaded.layers
         };
-        let before = self.sitting.take().filter(same);
-        let known = before.is_some();
-        let (ruleset, memory) = match before {
-            Some(before) => (before.ruleset, before.memory),
+        let before = self.current.take().filter(is_same);
+        let is_known = before.is_some();
+        let (ruleset, stateful) = match before {
+            Some(before) => (before.ruleset, before.stateful),
             None => {
-                let ruleset = prepared.ruleset(&told, &listing);
-                let memory = Memory::of(&ruleset);
-                (ruleset, memory)
+                let ruleset = candidate.ruleset(&unlisted, &listing);
+                let stateful = Memory::of(&ruleset);
+                (ruleset, stateful)
             }
         };
         if let Some(coverage) = &mut self.coverage {
-            coverage.loaded(&loaded, &ruleset, known);
+            coverage.loaded(&loaded, &ruleset, is_known);
         }
-        self.sitting = Some(Sitting {
+        self.current = Some(LoadedRuleset {
             loaded,
             ruleset,
-            memory,
-            written: Written::default(),
+            stateful,
+            writes: Written::default(),
             case: None,
             latest: listing.listing.clone(),
             listing,
-            steps: Vec::new(),
+            places: Vec::new(),
         });
         Ok(())
     }
 
-    fn evidence(&mut self, mut evidence: Evidence) -> Result<(), ScenarioError> {
-        let (Some(sitting), Some(place), Some(planned)) = (
-            &mut self.sitting,
-            self.planned.places.get(evidence.probe as usize),
-            self.probes.get(&evidence.probe),
-        ) else {
-            return Err(out_of_order());
-        };
-        let Place { case, step } = *place;
-        let action = &self.cases[case].steps[step].action;
-        trace::legacy::complete(&sitting.ruleset, &mut evidence.trace);
+    /// The ruleset that is being probed.
+    fn current<'c>(
+        current: &'c mut Option<LoadedRuleset>,
+        progress: &Progress<'_>,
+    ) -> Result<&'c mut LoadedRuleset, ScenarioError> {
+        let current = current.as_mut().filter(|_| progress.is_listed);
+        current.ok_or_else(out_of_order)
+    }
+
+    fn evidence(
+        &mut self,
+        progress: &mut Progress<'_>,
+        mut evidence: Evidence,
+    ) -> Result<(), ScenarioError> {
+        let place = progress.place(evidence.probe)?;
+        let planned = progress.probe(evidence.probe)?;
+        let current = Self::current(&mut self.current, progress)?;
+        trace::legacy::complete(&current.ruleset, &mut evidence.trace);
         if let Some(before) = evidence.listing_before.take() {
-            sitting.latest = before;
+            current.latest = before;
         }
-        let setting = Setting {
-            lab: &self.planned.plan.lab,
-            loaded: &sitting.loaded,
-            ruleset: &sitting.ruleset,
-            listing: &sitting.latest,
-        };
+        current.places.push(place);
         let observation = Observation::of(planned, &evidence);
-        let sent = &observation.sent;
-        let send = match action {
-            Action::Send(send) => send,
+        match &self.cases[place.case].steps[place.step].action {
+            Action::Send(_) => {
+                progress.report(evidence.probe);
+                self.sent(progress, place, &observation)?;
+            }
             Action::Sweep(sweep) => {
-                let number = sweep.over.number_of(&sent.packet);
-                let told = judge::verdict(&observation, setting);
-                if let Some(coverage) = &mut self.coverage {
-                    let lab = &self.planned.plan.lab;
-                    let whose = Whose {
-                        case,
-                        swept: Some((step, number)),
-                    };
-                    coverage.packet(whose, &observation, lab, (&told.0, told.1.as_ref()));
-                }
-                let swept = self.swept.entry((case, step)).or_default();
-                swept.found.traced.insert(number, told);
-                swept.duration_us += evidence.duration_us;
-                sitting.steps.push((case, step));
                 if !sweep.over.has_ports() {
-                    self.told[evidence.probe as usize] = true;
-                    // Each number is one by itself.
-                    sitting.written.next_case();
-                    sitting.case = None;
-                    let (ruleset, written) = (&sitting.ruleset, &mut sitting.written);
-                    if sitting.memory.depends(ruleset, &observation.way, written) {
-                        swept.pace.alone(number);
-                    }
+                    progress.report(evidence.probe);
                 }
-                return Ok(());
+                self.traced(progress, place, &observation)?;
             }
             Action::Wait(_) | Action::Reload(_) => return Err(out_of_order()),
-        };
-        let judged = judge::judge(self.scenario, send, &observation, setting);
-        self.told[evidence.probe as usize] = true;
-        sitting.steps.push((case, step));
-        if sitting.case != Some(case) {
-            sitting.case = Some(case);
-            sitting.written.next_case();
         }
-        let (ruleset, written) = (&sitting.ruleset, &mut sitting.written);
-        if sitting.memory.depends(ruleset, &observation.way, written) {
-            self.spoilt.insert(case);
+        if let (Some(after), Some(current)) = (evidence.listing, &mut self.current) {
+            current.latest = after;
+        }
+        Ok(())
+    }
+
+    /// A packet of a step was sent.
+    fn sent(
+        &mut self,
+        progress: &Progress<'_>,
+        place: Place,
+        observation: &Observation<'_>,
+    ) -> Result<(), ScenarioError> {
+        let Action::Send(send) = &self.cases[place.case].steps[place.step].action else {
+            return Err(out_of_order());
+        };
+        let lab = progress.lab();
+        let current = Self::current(&mut self.current, progress)?;
+        let judged = judge::judge(self.scenario, send, observation, current.setting(lab));
+        current.begin_case(Some(place.case));
+        if current.is_state_dependent(&observation.way) {
+            self.state_dependent.insert(place.case);
         }
         if let Some(coverage) = &mut self.coverage {
-            let lab = &self.planned.plan.lab;
-            let judgement = &judged.judgement;
-            let told = (&judgement.verdict, judgement.decider.as_ref());
-            let whose = Whose { case, swept: None };
-            coverage.packet(whose, &observation, lab, told);
-        }
-        let found = self.found.entry((case, step)).or_insert_with(|| Found {
-            packet: describe::probe(self.scenario, sent),
-            // Nearly always there is one, and a scenario may have a hundred thousand cases.
-            packets: Vec::with_capacity(1),
-            walk: None,
-            duration_us: 0,
-        });
-        let passed = judged.judgement.outcome == Outcome::Pass;
-        let wanted = match self.walks {
-            Walks::Unpassed => !passed && self.kept_walks < MAX_WALKS,
-            Walks::First(count) => case < count,
-        };
-        if wanted && found.walk.is_none() {
-            self.kept_walks += 1;
-            let around = Around {
-                lab: &self.planned.plan.lab,
-                ruleset,
-                listing: &sitting.listing.listing,
+            let key = ProbeKey {
+                case: place.case,
+                swept: None,
             };
-            found.walk = Some(Box::new(Walk::of(&observation, around)));
+            let Judgement {
+                verdict, decider, ..
+            } = &judged.judgement;
+            coverage.packet(key, observation, lab, (verdict, decider.as_ref()));
         }
-        found.packets.push(judged);
-        found.duration_us += evidence.duration_us;
-        if let Some(after) = &evidence.listing {
-            sitting.latest.clone_from(after);
+        let around = Around {
+            lab,
+            ruleset: &current.ruleset,
+            listing: &current.listing.listing,
+        };
+        self.results.judged(place, observation, judged, around);
+        Ok(())
+    }
+
+    /// One number of a sweep was probed by itself.
+    fn traced(
+        &mut self,
+        progress: &Progress<'_>,
+        place: Place,
+        observation: &Observation<'_>,
+    ) -> Result<(), ScenarioError> {
+        let Action::Sweep(sweep) = &self.cases[place.case].steps[place.step].action else {
+            return Err(out_of_order());
+        };
+        let lab = progress.lab();
+        let number = sweep.over.number_of(&observation.sent.packet);
+        let current = Self::current(&mut self.current, progress)?;
+        let (verdict, decider) = judge::verdict(observation, current.setting(lab));
+        if let Some(coverage) = &mut self.coverage {
+            let key = ProbeKey {
+                case: place.case,
+                swept: Some((place.step, number)),
+            };
+            coverage.packet(key, observation, lab, (&verdict, decider.as_ref()));
+        }
+        let duration_us = observation.evidence.duration_us;
+        let results = &mut self.results;
+        results.traced(place, number, (verdict, decider), duration_us);
+        if !sweep.over.has_ports() {
+            // Each number is a case by itself.
+            current.begin_case(None);
+            let is_state_dependent = current.is_state_dependent(&observation.way);
+            if is_state_dependent && progress.round.purpose == Purpose::AllCases {
+                results.isolate_number(place, number);
+            }
         }
         Ok(())
     }
 
     /// What the batches of a sweep showed.
-    fn swept(&mut self, swept: Swept) -> Result<(), ScenarioError> {
-        let (Some(sitting), Some(place)) = (
-            &mut self.sitting,
-            self.planned.places.get(swept.sweep as usize),
-        ) else {
+    fn swept(&mut self, progress: &mut Progress<'_>, swept: Swept) -> Result<(), ScenarioError> {
+        let place = progress.place(swept.sweep)?;
+        let current = Self::current(&mut self.current, progress)?;
+        let Action::Sweep(sweep) = &self.cases[place.case].steps[place.step].action else {
             return Err(out_of_order());
         };
-        let Place { case, step } = *place;
-        let Action::Sweep(sweep) = &self.cases[case].steps[step].action else {
-            return Err(out_of_order());
-        };
-        let found = self.swept.entry((case, step)).or_default();
-        // The rules are the same for each of its parts, of which there may be hundreds.
-        if found.pace == Pace::default() {
-            let protocol = match sweep.over {
-                Over::Udp => protocol::UDP,
-                Over::Tcp | Over::Protocols | Over::Icmp => protocol::TCP,
-            };
-            let meets = meets(sweep, &sitting.ruleset);
-            let touches = sitting.memory.touches(&sitting.ruleset, protocol, meets);
-            found.pace = Pace::of(&touches, &sweep.numbers);
+        if progress.round.purpose == Purpose::AllCases {
+            self.results.isolate_ports(place, || {
+                let protocol = match sweep.over {
+                    Over::Udp => protocol::UDP,
+                    Over::Tcp | Over::Protocols | Over::Icmp => protocol::TCP,
+                };
+                let meets = meets(sweep, &current.ruleset);
+                let touches = current.stateful.touches(&current.ruleset, protocol, meets);
+                Pace::of(&touches, &sweep.numbers)
+            });
         }
-        found.found.runs.extend(swept.runs);
-        found.duration_us += swept.duration_us;
-        sitting.steps.push((case, step));
-        self.told[swept.sweep as usize] = true;
+        current.places.push(place);
+        progress.report(swept.sweep);
+        self.results.swept(place, swept);
         Ok(())
     }
 
     /// What passed while another configuration was loaded.
-    fn reloaded(&mut self, reloaded: &Reloaded) -> Result<(), ScenarioError> {
-        let place = self.planned.places.get(reloaded.id as usize);
-        let Place { case, step } = *place.ok_or_else(out_of_order)?;
-        self.told[reloaded.id as usize] = true;
-        let Some(meanwhile) = sent(&self.cases[case].steps[step].action) else {
+    fn reloaded(
+        &mut self,
+        progress: &mut Progress<'_>,
+        reloaded: &Reloaded,
+    ) -> Result<(), ScenarioError> {
+        let place = progress.place(reloaded.id)?;
+        progress.report(reloaded.id);
+        let Some(send) = sent(&self.cases[place.case].steps[place.step].action) else {
             return Ok(());
         };
-        let Some(probe) = self.probes.get(&reloaded.id) else {
-            return Err(out_of_order());
-        };
-        let lab = &self.planned.plan.lab;
-        self.found.insert(
-            (case, step),
-            Found {
-                packet: format!(
-                    "{}, {} times, {} of them passed",
-                    describe::probe(self.scenario, probe),
-                    reloaded.sent,
-                    reloaded.passed
-                ),
-                packets: vec![judge::meanwhile(meanwhile, probe, reloaded, lab)],
-                walk: None,
-                duration_us: reloaded.duration_us,
-            },
-        );
+        let probe = progress.probe(reloaded.id)?;
+        let judged = judge::meanwhile(send, probe, reloaded, progress.lab());
+        self.results.reloaded(place, probe, reloaded, judged);
         Ok(())
     }
 
-    /// Somebody may have changed the rules while they were probed: then nothing holds.
-    fn seal(&mut self, generation: u32, legacy_changed: bool) -> Result<(), ScenarioError> {
-        let sitting = self.sitting.as_mut().ok_or_else(out_of_order)?;
-        let steps = std::mem::take(&mut sitting.steps);
-        let unchanged = generation == sitting.loaded.generation_probed && !legacy_changed;
+    /// The last look at the rules: if they have changed while they were probed, nothing holds.
+    fn sealed(&mut self, generation: u32, legacy_changed: bool) -> Result<(), ScenarioError> {
+        let current = self.current.as_mut().ok_or_else(out_of_order)?;
+        let places = std::mem::take(&mut current.places);
+        let is_unchanged = generation == current.loaded.generation_probed && !legacy_changed;
         if let Some(coverage) = &mut self.coverage {
-            coverage.sealed(unchanged);
+            coverage.sealed(is_unchanged);
         }
-        if unchanged {
-            return Ok(());
-        }
-        for place in steps {
-            if let Some(swept) = self.swept.get_mut(&place) {
-                swept.void = true;
-            }
-            if let Some(found) = self.found.get_mut(&place) {
-                found.walk = None;
-                for packet in &mut found.packets {
-                    packet.judgement = judge::inconclusive(Inconclusive::RulesetChanged);
-                }
-            }
+        if !is_unchanged {
+            self.results.void(&places);
         }
         Ok(())
-    }
-}
-
-/// The steps of a case that nobody came to.
-pub(crate) fn unreached(case: &Case, why: &Judgement) -> Vec<StepRecord> {
-    // A list that grows has room for four, and a record is large.
-    let mut records = Vec::with_capacity(case.steps.len());
-    records.extend(case.steps.iter().filter_map(|step| {
-        Some(StepRecord {
-            text: step.text.clone(),
-            at: step.at.clone(),
-            expected: expected(&step.action)?,
-            packet: String::new(),
-            repeated: sent(&step.action).is_some_and(|send| send.repeat.is_some()),
-            judgement: why.clone(),
-            walk: None,
-            duration_us: 0,
-            sweep: None,
-        })
-    }));
-    records
-}
-
-/// What a step sends, and so has an expectation about, if anything.
-fn sent(action: &Action) -> Option<&Send> {
-    match action {
-        Action::Send(send) => Some(send),
-        Action::Reload(reload) => reload.meanwhile.as_ref(),
-        Action::Wait(_) | Action::Sweep(_) => None,
-    }
-}
-
-/// What is expected of a step, if anything, in words.
-fn expected(action: &Action) -> Option<String> {
-    match action {
-        Action::Sweep(sweep) if sweep.open.is_empty() => Some("none open".to_owned()),
-        Action::Sweep(sweep) => Some(format!("only {} open", ranges_text(&sweep.open))),
-        Action::Send(_) | Action::Reload(_) | Action::Wait(_) => {
-            Some(sent(action)?.expect.to_string())
-        }
     }
 }
 

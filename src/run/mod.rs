@@ -10,6 +10,8 @@ pub mod launch;
 pub mod options;
 pub mod queue;
 mod recording;
+mod results;
+mod round;
 pub mod scenario;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};

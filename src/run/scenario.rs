@@ -1,29 +1,24 @@
-//! Runs one scenario in a lab of its own, and what of it has to be probed again.
+//! Runs one scenario, round by round, each in labs of its own.
 
 use std::{collections::BTreeSet, path::PathBuf, time::Instant};
 
-use firedrill_harness::protocol::{Record, micros};
+use firedrill_harness::protocol::micros;
 
 use super::{
-    collector,
     collector::Collector,
-    options::{Options, Walks},
+    options::Options,
     queue::{Queued, Selected},
     recording::write_recording,
+    results,
+    round::{Purpose, Round, Rounds},
 };
 use crate::{
-    coverage::{self},
     dialect::{self, Loadable},
     judge::{
         self,
         verdict::{Inconclusive, Judgement, Outcome},
     },
-    plan::{self, Planned},
-    record::{
-        CandidateRecord, CaseRecord, ScenarioRecord,
-        coverage::{Measured, Sets},
-        failure::ScenarioError,
-    },
+    record::{CandidateRecord, CaseRecord, ScenarioRecord, failure::ScenarioError},
     scenario::{Action, Case, Scenario},
 };
 
@@ -65,7 +60,7 @@ fn unrun(selected: &Selected, path: PathBuf, error: String, started: Instant) ->
     let why = unreached(Some(&error));
     let unreached = |case: &Case| CaseRecord {
         case: case.into(),
-        steps: collector::unreached(case, &why),
+        steps: results::unreached(case, &why),
     };
     ScenarioRecord {
         scenario: (&selected.scenario).into(),
@@ -115,72 +110,25 @@ pub async fn run_prepared(
         Err(error) => return unrun(selected, prepared.path.clone(), error, started),
     };
     let later = reloads.iter().map(|(_, other)| other);
-    let whose = options.launchers.whose_programs(&scenario.sandbox);
-    let candidates: Vec<&Loadable> = std::iter::once(prepared).chain(later).collect();
-    let keep = options.record.is_some();
-    let plan = |cases: &[&Case], alone| {
-        let mut planned = plan::plan(scenario, prepared, &reloads, cases, alone);
-        planned.plan.blind = options.blind;
-        if options.trace_sweeps {
-            planned.trace_sweeps();
-        }
-        planned
+    let candidates = std::iter::once(prepared).chain(later).collect();
+    let mut collector = Collector::new(scenario, &cases, candidates, options);
+    let mut rounds = Rounds {
+        scenario,
+        options,
+        prepared,
+        reloads: &reloads,
+        cases: &cases,
+        purpose: Some(Purpose::AllCases),
     };
-    let planned = plan(&cases, false);
-    let mut collector = Collector::new(scenario, &cases, &planned, candidates.clone(), whose, keep)
-        .covering(options.coverage)
-        .with_walks(options.walks);
-    let mut result = drill(scenario, options, &planned, &mut collector).await;
-    if let Some(folder) = &options.record {
-        let written = write_recording(folder, &scenario.id, &planned.plan, &collector.records);
-        result = result.and(written.map_err(|error| {
-            let folder = folder.display();
-            ScenarioError::Input(format!("could not keep the evidence in {folder}: {error}"))
-        }));
-    }
-    // What others left in the memory of a rule must not decide: those cases once more, each alone.
-    let spoilt = match &result {
-        Ok(()) => collector.spoilt(),
-        Err(_) => Vec::new(),
-    };
-    let alone: Vec<&Case> = spoilt.iter().map(|position| cases[*position]).collect();
-    let planned_alone = plan(&alone, true);
-    let walks_alone = match options.walks {
-        Walks::Unpassed => Walks::Unpassed,
-        Walks::First(count) => Walks::First(spoilt.partition_point(|position| *position < count)),
-    };
-    let mut again = Collector::new(scenario, &alone, &planned_alone, candidates, whose, false)
-        .covering(options.coverage)
-        .with_walks(walks_alone);
-    if !alone.is_empty() {
-        result = drill(scenario, options, &planned_alone, &mut again).await;
-    }
-    let sets = match collector.asks_for_sets() {
-        true => sets(scenario, prepared, options).await,
-        false => Sets::new(),
-    };
-    let mut of_sweeps = Vec::new();
-    if result.is_ok() {
-        let sweeps = sweep_again(
-            scenario,
-            options,
-            prepared,
-            &cases,
-            &mut collector,
-            whose,
-            &sets,
-        );
-        match sweeps.await {
-            Ok(covered) => of_sweeps = covered,
-            Err(error) => result = Err(error),
+    let mut error = None;
+    while let Some(round) = rounds.next(&mut collector) {
+        if let Err(failure) = probe(&round, scenario, options, &mut collector).await {
+            collector.discard_unfinished();
+            error = Some(failure);
+            break;
         }
     }
-    let error = result.err();
     let unreached = unreached(error.as_ref());
-    let mut steps = |position: usize| match spoilt.binary_search(&position) {
-        Ok(nth) => again.take_steps(nth, &unreached),
-        Err(_) => collector.take_steps(position, &unreached),
-    };
     ScenarioRecord {
         scenario: scenario.into(),
         position: selected.position,
@@ -192,110 +140,44 @@ pub async fn run_prepared(
         cases: (0..cases.len())
             .map(|position| CaseRecord {
                 case: cases[position].into(),
-                steps: steps(position),
+                steps: collector.take_steps(position, &unreached),
             })
             .collect(),
         error,
-        coverage: [
-            collector.measured(&sets, |position| position),
-            again.measured(&sets, |nth| spoilt[nth]),
-            of_sweeps,
-        ]
-        .concat(),
+        coverage: collector.measured(),
         kernel: collector.kernel,
         output: collector.output,
         duration_us: micros(started),
     }
 }
 
-/// Looks once more at what of the sweeps does not stand yet: first at what rules that remember have to do with,
-/// in labs of their own, then at what is not as it should be, one by one. Says what of the rules that covered.
-async fn sweep_again(
+/// Probes one round in labs of its own.
+async fn probe(
+    round: &Round,
     scenario: &Scenario,
     options: &Options,
-    prepared: &Loadable,
-    cases: &[&Case],
-    collector: &mut Collector<'_>,
-    whose: &'static str,
-    sets: &Sets,
-) -> Result<Vec<Measured>, ScenarioError> {
-    let mut covered = Vec::new();
-    for confirm in [false, true] {
-        let parts = if confirm {
-            collector.unconfirmed()
-        } else {
-            collector.paced()
-        };
-        if parts.is_empty() {
-            continue;
-        }
-        let mut planned = plan::parts(scenario, prepared, cases, &parts);
-        planned.plan.blind = options.blind;
-        if options.trace_sweeps {
-            planned.trace_sweeps();
-        }
-        let candidates = vec![prepared];
-        let mut again = Collector::new(scenario, cases, &planned, candidates, whose, false)
-            .covering(options.coverage);
-        if let Err(error) = drill(scenario, options, &planned, &mut again).await {
-            collector.forget_sweeps();
-            return Err(error);
-        }
-        covered.extend(again.measured(sets, |position| position));
-        let found = again.into_sweeps();
-        collector.absorb(found);
-    }
-    Ok(covered)
-}
-
-async fn drill(
-    scenario: &Scenario,
-    options: &Options,
-    planned: &Planned,
     collector: &mut Collector<'_>,
 ) -> Result<(), ScenarioError> {
-    let mut session = options
-        .launchers
-        .start(&scenario.sandbox, &planned.plan)
-        .await?;
-    collector.collect(&mut session).await
-}
-
-/// The elements of the candidate's named sets and maps as it brings them: from a listing before the first
-/// packet, in a lab of its own. None if that cannot be told, which is no fault of the run.
-async fn sets(scenario: &Scenario, prepared: &Loadable, options: &Options) -> Sets {
-    let Some(case) = scenario.cases.iter().find_map(coverage::looking) else {
-        return Sets::new();
-    };
-    let planned = plan::plan(scenario, prepared, &[], &[&case], true);
-    let Ok(mut session) = options
-        .launchers
-        .start(&scenario.sandbox, &planned.plan)
-        .await
-    else {
-        return Sets::new();
-    };
-    let mut sets = Sets::new();
-    while let Ok(record) = session.next().await {
-        match record {
-            Record::Evidence(evidence) => {
-                if let Some(listing) = &evidence.listing_before {
-                    sets = coverage::sets(listing);
-                }
-            }
-            Record::Lab { .. }
-            | Record::Loaded(_)
-            | Record::Ruleset(_)
-            | Record::Swept(_)
-            | Record::Sealed { .. }
-            | Record::Reloaded(_) => {}
-            Record::Done { .. }
-            | Record::LoadFailed(_)
-            | Record::Broken(_)
-            | Record::Refused(_) => break,
+    let plan = &round.planned.plan;
+    let session = options.launchers.start(&scenario.sandbox, plan).await;
+    let result = match (round.purpose, session) {
+        (Purpose::Sets, Ok(mut session)) => {
+            collector.collect_sets(&mut session).await;
+            Ok(())
         }
-    }
-    sets
+        (Purpose::Sets, Err(_)) => Ok(()),
+        (_, Ok(mut session)) => collector.collect(&mut session, round).await,
+        (_, Err(error)) => Err(error),
+    };
+    // Only the first round is kept: it has all cases.
+    let (Some(folder), Some(records)) = (&options.record, collector.records.take()) else {
+        return result;
+    };
+    let written = write_recording(folder, &scenario.id, plan, &records);
+    result.and(written.map_err(|error| {
+        let folder = folder.display();
+        ScenarioError::Input(format!("could not keep the evidence in {folder}: {error}"))
+    }))
 }
 
 /// What is said of a case that was not reached. The first line is enough; the scenario's error has all of
