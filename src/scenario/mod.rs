@@ -6,7 +6,8 @@
 //! 1. `load` finds the files; [`Entry`] is what is kept of a scenario until its turn;
 //! 2. `text` turns a file with what it includes into a tree whose nodes know their places, and shows
 //!    [`Problems`] there;
-//! 3. `read` checks the tree against the tables and words of `format` and builds the model;
+//! 3. `read` has a list of keys for every map; it checks the tree against them and the words of `format`, and
+//!    builds the model;
 //! 4. `ask` reads a question in the same words;
 //! 5. [`json_schema`] tells editors what is right.
 

@@ -12,111 +12,56 @@ const MOST_CANDIDATES: usize = 256;
 /// Most words that a message lists.
 const LONGEST_LIST: usize = 12;
 
+/// Words and what each stands for.
+macro_rules! table {
+    ($($word:literal $meaning:expr),* $(,)?) => {
+        &[$(($word, $meaning)),*]
+    };
+}
+
 /// ICMP types by the names of nft(8) (RFC 792 and successors).
-const ICMP_TYPES: [(&str, u8); 15] = [
-    ("echo-reply", 0),
-    ("destination-unreachable", 3),
-    ("source-quench", 4),
-    ("redirect", 5),
-    ("echo-request", 8),
-    ("router-advertisement", 9),
-    ("router-solicitation", 10),
-    ("time-exceeded", 11),
-    ("parameter-problem", 12),
-    ("timestamp-request", 13),
-    ("timestamp-reply", 14),
-    ("info-request", 15),
-    ("info-reply", 16),
-    ("address-mask-request", 17),
-    ("address-mask-reply", 18),
-];
+const ICMP_TYPES: &[(&str, u8)] = table! {
+    "echo-reply" 0, "destination-unreachable" 3, "source-quench" 4, "redirect" 5, "echo-request" 8,
+    "router-advertisement" 9, "router-solicitation" 10, "time-exceeded" 11, "parameter-problem" 12,
+    "timestamp-request" 13, "timestamp-reply" 14, "info-request" 15, "info-reply" 16,
+    "address-mask-request" 17, "address-mask-reply" 18,
+};
 
 /// ICMPv6 types by the names of nft(8) (RFC 4443 and others).
-const ICMPV6_TYPES: [(&str, u8); 19] = [
-    ("destination-unreachable", 1),
-    ("packet-too-big", 2),
-    ("time-exceeded", 3),
-    ("parameter-problem", 4),
-    ("echo-request", 128),
-    ("echo-reply", 129),
-    ("mld-listener-query", 130),
-    ("mld-listener-report", 131),
-    ("mld-listener-done", 132),
-    ("mld-listener-reduction", 132),
-    ("nd-router-solicit", 133),
-    ("nd-router-advert", 134),
-    ("nd-neighbor-solicit", 135),
-    ("nd-neighbor-advert", 136),
-    ("nd-redirect", 137),
-    ("router-renumbering", 138),
-    ("ind-neighbor-solicit", 141),
-    ("ind-neighbor-advert", 142),
-    ("mld2-listener-report", 143),
-];
+const ICMPV6_TYPES: &[(&str, u8)] = table! {
+    "destination-unreachable" 1, "packet-too-big" 2, "time-exceeded" 3, "parameter-problem" 4,
+    "echo-request" 128, "echo-reply" 129, "mld-listener-query" 130, "mld-listener-report" 131,
+    "mld-listener-done" 132, "mld-listener-reduction" 132, "nd-router-solicit" 133, "nd-router-advert" 134,
+    "nd-neighbor-solicit" 135, "nd-neighbor-advert" 136, "nd-redirect" 137, "router-renumbering" 138,
+    "ind-neighbor-solicit" 141, "ind-neighbor-advert" 142, "mld2-listener-report" 143,
+};
 
 /// Codes of "destination unreachable" by the names of nft(8).
-const ICMP_CODES: [(&str, u8); 8] = [
-    ("net-unreachable", 0),
-    ("host-unreachable", 1),
-    ("prot-unreachable", 2),
-    ("port-unreachable", 3),
-    ("frag-needed", 4),
-    ("net-prohibited", 9),
-    ("host-prohibited", 10),
-    ("admin-prohibited", 13),
-];
+const ICMP_CODES: &[(&str, u8)] = table! {
+    "net-unreachable" 0, "host-unreachable" 1, "prot-unreachable" 2, "port-unreachable" 3, "frag-needed" 4,
+    "net-prohibited" 9, "host-prohibited" 10, "admin-prohibited" 13,
+};
 
 /// Codes of "destination unreachable" for ICMPv6 by the names of nft(8).
-const ICMPV6_CODES: [(&str, u8); 6] = [
-    ("no-route", 0),
-    ("admin-prohibited", 1),
-    ("addr-unreachable", 3),
-    ("port-unreachable", 4),
-    ("policy-fail", 5),
-    ("reject-route", 6),
-];
+const ICMPV6_CODES: &[(&str, u8)] = table! {
+    "no-route" 0, "admin-prohibited" 1, "addr-unreachable" 3, "port-unreachable" 4, "policy-fail" 5,
+    "reject-route" 6,
+};
 
 /// Control bits by name, in wire order (RFC 9293 section 3.1, RFC 3168).
-const TCP_FLAGS: [(&str, u8); 8] = [
-    ("fin", 0x01),
-    ("syn", 0x02),
-    ("rst", 0x04),
-    ("psh", 0x08),
-    ("ack", 0x10),
-    ("urg", 0x20),
-    ("ece", 0x40),
-    ("cwr", 0x80),
-];
+const TCP_FLAGS: &[(&str, u8)] = table! {
+    "fin" 0x01, "syn" 0x02, "rst" 0x04, "psh" 0x08, "ack" 0x10, "urg" 0x20, "ece" 0x40, "cwr" 0x80,
+};
 
 /// Differentiated services code points by the names of nft(8) (RFC 2474, RFC 2597, RFC 3246, RFC 8622).
-const DSCP: [(&str, u8); 23] = [
-    ("cs0", 0),
-    ("cs1", 8),
-    ("cs2", 16),
-    ("cs3", 24),
-    ("cs4", 32),
-    ("cs5", 40),
-    ("cs6", 48),
-    ("cs7", 56),
-    ("df", 0),
-    ("be", 0),
-    ("lephb", 1),
-    ("af11", 10),
-    ("af12", 12),
-    ("af13", 14),
-    ("af21", 18),
-    ("af22", 20),
-    ("af23", 22),
-    ("af31", 26),
-    ("af32", 28),
-    ("af33", 30),
-    ("af41", 34),
-    ("af42", 36),
-    ("ef", 46),
-];
+const DSCP: &[(&str, u8)] = table! {
+    "cs0" 0, "cs1" 8, "cs2" 16, "cs3" 24, "cs4" 32, "cs5" 40, "cs6" 48, "cs7" 56, "df" 0, "be" 0, "lephb" 1,
+    "af11" 10, "af12" 12, "af13" 14, "af21" 18, "af22" 20, "af23" 22, "af31" 26, "af32" 28, "af33" 30,
+    "af41" 34, "af42" 36, "ef" 46,
+};
 
 /// Congestion notification (RFC 3168 section 5).
-const ECN: [(&str, u8); 4] = [("not-ect", 0), ("ect1", 1), ("ect0", 2), ("ce", 3)];
+const ECN: &[(&str, u8)] = table! { "not-ect" 0, "ect1" 1, "ect0" 2, "ce" 3 };
 
 /// IPv4 options that need nothing more said (RFC 791, RFC 2113), as on the wire.
 const IP_OPTIONS: [(&str, &[u8]); 5] = [
@@ -132,114 +77,62 @@ const IP_OPTIONS: [(&str, &[u8]); 5] = [
 ];
 
 /// IPv6 extension headers by the names of nft(8) (RFC 8200; RFC 6275 for `mh`).
-const EXTENSIONS: [(&str, u8); 4] = [
-    ("hop-by-hop", 0),
-    ("routing", 43),
-    ("destination", 60),
-    ("mobility", 135),
-];
+const EXTENSIONS: &[(&str, u8)] = table! {
+    "hop-by-hop" 0, "routing" 43, "destination" 60, "mobility" 135,
+};
 
 /// SCTP chunk types by the names of nft(8) (RFC 9260 section 3.2).
-const SCTP_CHUNKS: [(&str, u8); 17] = [
-    ("data", 0),
-    ("init", 1),
-    ("init-ack", 2),
-    ("sack", 3),
-    ("heartbeat", 4),
-    ("heartbeat-ack", 5),
-    ("abort", 6),
-    ("shutdown", 7),
-    ("shutdown-ack", 8),
-    ("error", 9),
-    ("cookie-echo", 10),
-    ("cookie-ack", 11),
-    ("ecne", 12),
-    ("cwr", 13),
-    ("shutdown-complete", 14),
-    ("asconf-ack", 128),
-    ("asconf", 193),
-];
+const SCTP_CHUNKS: &[(&str, u8)] = table! {
+    "data" 0, "init" 1, "init-ack" 2, "sack" 3, "heartbeat" 4, "heartbeat-ack" 5, "abort" 6, "shutdown" 7,
+    "shutdown-ack" 8, "error" 9, "cookie-echo" 10, "cookie-ack" 11, "ecne" 12, "cwr" 13,
+    "shutdown-complete" 14, "asconf-ack" 128, "asconf" 193,
+};
 
 /// IGMP types by the names of nft(8) (RFC 2236, RFC 3376).
-const IGMP_TYPES: [(&str, u8); 5] = [
-    ("membership-query", 0x11),
-    ("membership-report-v1", 0x12),
-    ("membership-report-v2", 0x16),
-    ("leave-group", 0x17),
-    ("membership-report-v3", 0x22),
-];
+const IGMP_TYPES: &[(&str, u8)] = table! {
+    "membership-query" 0x11, "membership-report-v1" 0x12, "membership-report-v2" 0x16, "leave-group" 0x17,
+    "membership-report-v3" 0x22,
+};
 
 /// ARP operations by the names of nft(8) (RFC 826, RFC 903, RFC 2390).
-const ARP_OPERATIONS: [(&str, u8); 6] = [
-    ("request", 1),
-    ("reply", 2),
-    ("rrequest", 3),
-    ("rreply", 4),
-    ("inrequest", 8),
-    ("inreply", 9),
-];
+const ARP_OPERATIONS: &[(&str, u8)] = table! {
+    "request" 1, "reply" 2, "rrequest" 3, "rreply" 4, "inrequest" 8, "inreply" 9,
+};
 
 /// OSPF packet types (RFC 2328 section A.3.1).
-const OSPF_TYPES: [(&str, u8); 5] = [
-    ("hello", 1),
-    ("database-description", 2),
-    ("link-state-request", 3),
-    ("link-state-update", 4),
-    ("link-state-acknowledgment", 5),
-];
+const OSPF_TYPES: &[(&str, u8)] = table! {
+    "hello" 1, "database-description" 2, "link-state-request" 3, "link-state-update" 4,
+    "link-state-acknowledgment" 5,
+};
 
 /// Other names of reject kinds, as nft(8) writes them for `icmpv6` and `icmpx`.
-const REJECT_ALIASES: [(&str, RejectKind); 10] = [
-    ("icmpv6-no-route", RejectKind::NetUnreachable),
-    ("icmpv6-addr-unreachable", RejectKind::HostUnreachable),
-    ("icmpv6-port-unreachable", RejectKind::PortUnreachable),
-    ("icmpv6-admin-prohibited", RejectKind::AdminProhibited),
-    ("icmpv6-policy-fail", RejectKind::PolicyFail),
-    ("icmpv6-reject-route", RejectKind::RejectRoute),
-    ("icmpx-no-route", RejectKind::NetUnreachable),
-    ("icmpx-host-unreachable", RejectKind::HostUnreachable),
-    ("icmpx-port-unreachable", RejectKind::PortUnreachable),
-    ("icmpx-admin-prohibited", RejectKind::AdminProhibited),
-];
+const REJECT_ALIASES: &[(&str, RejectKind)] = table! {
+    "icmpv6-no-route" RejectKind::NetUnreachable, "icmpv6-addr-unreachable" RejectKind::HostUnreachable,
+    "icmpv6-port-unreachable" RejectKind::PortUnreachable,
+    "icmpv6-admin-prohibited" RejectKind::AdminProhibited, "icmpv6-policy-fail" RejectKind::PolicyFail,
+    "icmpv6-reject-route" RejectKind::RejectRoute, "icmpx-no-route" RejectKind::NetUnreachable,
+    "icmpx-host-unreachable" RejectKind::HostUnreachable,
+    "icmpx-port-unreachable" RejectKind::PortUnreachable,
+    "icmpx-admin-prohibited" RejectKind::AdminProhibited,
+};
 
 /// Words of other tools for an outcome.
-const OUTCOME_SYNONYMS: [(&str, &str); 15] = [
-    ("accepted", "accept"),
-    ("allow", "accept"),
-    ("allowed", "accept"),
-    ("open", "accept"),
-    ("pass", "accept"),
-    ("permit", "accept"),
-    ("block", "drop"),
-    ("blocked", "drop"),
-    ("deny", "drop"),
-    ("discard", "drop"),
-    ("dropped", "drop"),
-    ("filtered", "drop"),
-    ("refuse", "reject"),
-    ("refused", "reject"),
-    ("rejected", "reject"),
-];
+const OUTCOME_SYNONYMS: &[(&str, &str)] = table! {
+    "accepted" "accept", "allow" "accept", "allowed" "accept", "open" "accept", "pass" "accept",
+    "permit" "accept", "block" "drop", "blocked" "drop", "deny" "drop", "discard" "drop", "dropped" "drop",
+    "filtered" "drop", "refuse" "reject", "refused" "reject", "rejected" "reject",
+};
 
 /// TCP segments by the names that people give them: what a connection consists of, and what scanners send
 /// (nmap(1), "Port Scanning Techniques").
-const SEGMENTS: [(&str, u8); 11] = [
-    ("syn", 0x02),
-    ("syn-ack", 0x12),
-    ("ack", 0x10),
-    ("data", 0x18),
-    ("fin", 0x01),
-    ("fin-ack", 0x11),
-    ("rst", 0x04),
-    ("rst-ack", 0x14),
-    ("null", 0x00),
-    ("syn-fin", 0x03),
-    ("xmas", 0x29),
-];
+const SEGMENTS: &[(&str, u8)] = table! {
+    "syn" 0x02, "syn-ack" 0x12, "ack" 0x10, "data" 0x18, "fin" 0x01, "fin-ack" 0x11, "rst" 0x04,
+    "rst-ack" 0x14, "null" 0x00, "syn-fin" 0x03, "xmas" 0x29,
+};
 
 /// The control bits of a segment by its name: `syn-ack`, `xmas`.
 pub(crate) fn segment(word: &str) -> Option<TcpFlags> {
-    number_of(&SEGMENTS, word).map(TcpFlags)
+    number_of(SEGMENTS, word).map(TcpFlags)
 }
 
 /// The names of segments.
@@ -249,15 +142,15 @@ pub(crate) fn segments() -> Vec<&'static str> {
 
 fn icmp_types_of(family: Family) -> &'static [(&'static str, u8)] {
     match family {
-        Family::Ipv4 => &ICMP_TYPES,
-        Family::Ipv6 => &ICMPV6_TYPES,
+        Family::Ipv4 => ICMP_TYPES,
+        Family::Ipv6 => ICMPV6_TYPES,
     }
 }
 
 fn icmp_codes_of(family: Family) -> &'static [(&'static str, u8)] {
     match family {
-        Family::Ipv4 => &ICMP_CODES,
-        Family::Ipv6 => &ICMPV6_CODES,
+        Family::Ipv4 => ICMP_CODES,
+        Family::Ipv6 => ICMPV6_CODES,
     }
 }
 
@@ -289,7 +182,7 @@ pub fn icmp_name(family: Family, number: u8) -> Option<&'static str> {
 
 /// The names of ICMP types in both families.
 pub(crate) fn icmp_types() -> Vec<&'static str> {
-    names_of([&ICMP_TYPES, &ICMPV6_TYPES])
+    names_of([ICMP_TYPES, ICMPV6_TYPES])
 }
 
 /// The number of a code of "destination unreachable" in this family.
@@ -299,7 +192,7 @@ pub(crate) fn icmp_code(word: &str, family: Family) -> Option<u8> {
 
 /// The names of codes of "destination unreachable" in both families.
 pub(crate) fn icmp_codes() -> Vec<&'static str> {
-    names_of([&ICMP_CODES, &ICMPV6_CODES])
+    names_of([ICMP_CODES, ICMPV6_CODES])
 }
 
 /// A vocabulary of numbers: what it knows, and all its words.
@@ -307,7 +200,7 @@ macro_rules! vocabulary {
     ($table:ident, $number:ident, $names:ident, $what:literal) => {
         #[doc = concat!("The number of ", $what, ".")]
         pub(crate) fn $number(word: &str) -> Option<u8> {
-            number_of(&$table, word)
+            number_of($table, word)
         }
 
         #[doc = concat!("The names of ", $what, ".")]
@@ -348,7 +241,7 @@ pub(crate) fn ip_options() -> Vec<&'static str> {
 
 /// The bit of a TCP flag.
 pub(crate) fn tcp_flag(word: &str) -> Option<u8> {
-    number_of(&TCP_FLAGS, word)
+    number_of(TCP_FLAGS, word)
 }
 
 /// The names of the TCP flags.

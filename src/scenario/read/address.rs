@@ -39,11 +39,8 @@ impl Reader<'_> {
             )),
             Err(_) => None,
         };
-        self.problem(
-            word.span,
-            format!("{} is not an IP address", quote(word.text)),
-        )
-        .help(help);
+        self.problem(word.span, format!("{word} is not an IP address"))
+            .help(help);
         None
     }
 
@@ -52,14 +49,11 @@ impl Reader<'_> {
         let Some((address, length)) = word.split_once("/") else {
             if let Some(address) = self.ip(word) {
                 let length = if address.is_ipv4() { 24 } else { 64 };
-                self.problem(
-                    word.span,
-                    format!("{} has no prefix length", quote(word.text)),
-                )
-                .help(format!(
-                    "add the length of the interface's network, for example {}",
-                    quote(&format!("{address}/{length}"))
-                ));
+                self.problem(word.span, format!("{word} has no prefix length"))
+                    .help(format!(
+                        "add the length of the interface's network, for example {}",
+                        quote(&format!("{address}/{length}"))
+                    ));
             }
             return None;
         };
@@ -70,21 +64,17 @@ impl Reader<'_> {
         if let Some(why) = unusable(ip) {
             self.problem(
                 address.span,
-                format!(
-                    "{} is {why}, no address for an interface",
-                    quote(address.text)
-                ),
+                format!("{address} is {why}, no address for an interface"),
             );
             return None;
         }
         if let Some(why) = reserved_in(net, ip) {
             self.problem(
                 address.span,
-                format!("{} is the {why} of {}", quote(address.text), net.trunc()),
+                format!("{address} is the {why} of {}", net.trunc()),
             )
             .help(
-                "write the address of the interface itself, followed by the length of its network"
-                    .to_owned(),
+                "write the address of the interface itself, followed by the length of its network",
             );
             return None;
         }
@@ -95,10 +85,7 @@ impl Reader<'_> {
     pub(super) fn host_address(&mut self, word: Word<'_>) -> Option<IpAddr> {
         let ip = self.ip(word)?;
         if let Some(why) = unusable(ip) {
-            self.problem(
-                word.span,
-                format!("{} is {why}, no address for a host", quote(word.text)),
-            );
+            self.problem(word.span, format!("{word} is {why}, no address for a host"));
             return None;
         }
         Some(ip)
@@ -123,19 +110,16 @@ impl Reader<'_> {
                     Some("a destination is `default` or a network such as `10.9.0.0/16`".to_owned())
                 }
             };
-            self.problem(word.span, format!("{} is not a network", quote(word.text)))
+            self.problem(word.span, format!("{word} is not a network"))
                 .help(help);
             return None;
         };
         if net != net.trunc() {
-            self.problem(
-                word.span,
-                format!("{} is an address inside a network", quote(word.text)),
-            )
-            .help(format!(
-                "the network is {}",
-                quote(&net.trunc().to_string())
-            ));
+            self.problem(word.span, format!("{word} is an address inside a network"))
+                .help(format!(
+                    "the network is {}",
+                    quote(&net.trunc().to_string())
+                ));
             return None;
         }
         Some(net)

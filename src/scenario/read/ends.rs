@@ -146,7 +146,7 @@ impl Reader<'_> {
             Ok(ends) => return Some(ends),
             Err(Apart::Broken) => {}
             Err(Apart::Same) => {
-                let message = format!("{} is both ends of this test", quote(to.text));
+                let message = format!("{to} is both ends of this test");
                 self.problem(to.span, message);
             }
             Err(Apart::Behind(side)) => {
@@ -196,8 +196,7 @@ impl Reader<'_> {
         if found.is_none() && world.hosts.complete {
             let help = if RESERVED.contains(&word.text) {
                 Some(format!(
-                    "{} is not an end of a test; write a host or `firewall`",
-                    quote(word.text)
+                    "{word} is not an end of a test; write a host or `firewall`"
                 ))
             } else {
                 let hosts = world.hosts.hosts.iter().map(|host| host.name.as_str());

@@ -185,17 +185,14 @@ impl Reader<'_> {
             }
             if object.planned.contains(&key.text) {
                 fields.planned = true;
-                self.problem(
-                    key.span,
-                    format!("{} is not supported in this version", quote(key.text)),
-                );
+                self.problem(key.span, format!("{key} is not supported in this version"));
                 continue;
             }
             let near = words::nearest(key.text, &object.names().collect::<Vec<_>>());
             misspelt.extend(near);
             let help = words::suggest(key.text, object.names());
             let what = object.what;
-            self.problem(key.span, format!("unknown key {}", quote(key.text)))
+            self.problem(key.span, format!("unknown key {key}"))
                 .label(format!("{what} has no such key"))
                 .help(help);
         }
@@ -342,8 +339,7 @@ impl Reader<'_> {
             return None;
         }
         let message = format!(
-            "{} is not {what} ({} to {})",
-            quote(word.text),
+            "{word} is not {what} ({} to {})",
             range.start(),
             range.end()
         );

@@ -252,8 +252,7 @@ impl Reader<'_> {
         let entries = self.entries(value, wanted).unwrap_or_default();
         if let (Kind::Map(_), true) = (&value.node.kind, entries.is_empty()) {
             self.problem(value.at, "there is no candidate").help(
-                "name at least one: `{ old: { iptables: rules.v4 }, new: { nftables: new.nft } }`"
-                    .to_owned(),
+                "name at least one: `{ old: { iptables: rules.v4 }, new: { nftables: new.nft } }`",
             );
         }
         if entries.len() > MAX_CANDIDATES {
@@ -264,7 +263,7 @@ impl Reader<'_> {
         let mut candidates = Vec::new();
         for (name, value) in entries {
             if let Err(why) = candidate_name(name.text) {
-                self.problem(name.span, format!("{} {why}", quote(name.text)));
+                self.problem(name.span, format!("{name} {why}"));
             }
             let fields = self.fields(value, &ONE_CANDIDATE);
             let given = fields.and_then(|fields| fields.either());
@@ -361,11 +360,8 @@ impl Reader<'_> {
         let word = self.line(value, &wanted)?;
         let path = self.path(word);
         if let Err(why) = check(&path) {
-            self.problem(
-                word.span,
-                format!("the {} {} {why}", slot.what, quote(word.text)),
-            )
-            .help(looked_for(&path));
+            self.problem(word.span, format!("the {} {word} {why}", slot.what))
+                .help(looked_for(&path));
             return None;
         }
         // It was text, and so was the folder that it is in.
@@ -406,7 +402,7 @@ impl Reader<'_> {
         }
         if candidate.is_none() {
             self.problem(value.at, "the layers are without the one under test")
-                .help("write `candidate` where it is to be loaded".to_owned());
+                .help("write `candidate` where it is to be loaded");
         }
         layers
     }
@@ -435,19 +431,16 @@ impl Reader<'_> {
             if !sane {
                 self.problem(
                     target.span,
-                    format!("{} is not a path in the sandbox", quote(target.text)),
+                    format!("{target} is not a path in the sandbox"),
                 )
-                .help(
-                    "write an absolute path without `.` and `..`, such as `/etc/nftables.d`"
-                        .to_owned(),
-                );
+                .help("write an absolute path without `.` and `..`, such as `/etc/nftables.d`");
             }
             let Some(word) = self.line(source, "the path of a file or folder") else {
                 continue;
             };
             let path = self.path(word);
             if let Err(why) = files::check_file_or_folder(&path) {
-                self.problem(word.span, format!("{} {why}", quote(word.text)))
+                self.problem(word.span, format!("{word} {why}"))
                     .help(looked_for(&path));
             }
             files.push((PathBuf::from(target.text), path));
@@ -461,7 +454,7 @@ impl Reader<'_> {
         };
         if entries.is_empty() {
             self.problem(value.at, "the firewall has no interface")
-                .help("add at least one: `eth0: 192.0.2.10/24`".to_owned());
+                .help("add at least one: `eth0: 192.0.2.10/24`");
             return;
         }
         if entries.len() > MAX_INTERFACES {
@@ -499,7 +492,7 @@ impl Reader<'_> {
             }
             _ => return true,
         };
-        self.problem(name.span, format!("{} {why}", quote(name.text)));
+        self.problem(name.span, format!("{name} {why}"));
         false
     }
 
@@ -585,7 +578,7 @@ impl Reader<'_> {
             .find(|side| side.vlan == Some(vlan));
         if let Some(twin) = twin {
             let (at, twin) = (twin.at, quote(&twin.name));
-            let message = format!("{} has the VLAN {id} twice", quote(below.text));
+            let message = format!("{below} has the VLAN {id} twice");
             self.problem(name, message)
                 .also(at, format!("{twin} is it already"));
             return None;
@@ -600,8 +593,7 @@ impl Reader<'_> {
         firewall: &FirewallDraft,
     ) -> Option<(IpNet, Span)> {
         if let Kind::Map(_) = item.node.kind {
-            self.unexpected(item, "an address")
-                .help(QUOTE_IPV6.to_owned());
+            self.unexpected(item, "an address").help(QUOTE_IPV6);
             return None;
         }
         let word = self.line(item, "an address")?;
@@ -634,7 +626,7 @@ impl Reader<'_> {
                 ),
             )
             .also(at, format!("the network of {}", quote(name)))
-            .help("the kernel could not tell which interface an address is behind".to_owned());
+            .help("the kernel could not tell which interface an address is behind");
             return None;
         }
         Some((net, word.span))
@@ -645,15 +637,15 @@ impl Reader<'_> {
         for (name, value) in self.entries(value, "a map of settings").unwrap_or_default() {
             let known = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
             if !name.text.starts_with("net.") || name.text.len() == 4 {
-                self.problem(name.span, format!("the setting {} is not below `net.`", quote(name.text)))
-                    .help("only the network settings belong to the firewall alone: `net.ipv4.conf.all.rp_filter`".to_owned());
+                self.problem(name.span, format!("the setting {name} is not below `net.`"))
+                    .help("only the network settings belong to the firewall alone: `net.ipv4.conf.all.rp_filter`");
             } else if name.text.contains("..")
                 || name.text.contains("//")
                 || !name.text.chars().all(known)
             {
                 self.problem(
                     name.span,
-                    format!("{} is not the name of a kernel setting", quote(name.text)),
+                    format!("{name} is not the name of a kernel setting"),
                 );
             }
             if let Some(word) = self.line(value, "a value") {

@@ -132,10 +132,7 @@ impl Reader<'_> {
         };
         if entries.is_empty() {
             self.problem(value.at, "there is no host to send or receive anything")
-                .help(
-                    "add at least one: `internet: { behind: eth0, address: 198.51.100.7 }`"
-                        .to_owned(),
-                );
+                .help("add at least one: `internet: { behind: eth0, address: 198.51.100.7 }`");
             return hosts;
         }
         if entries.len() > MAX_HOSTS {
@@ -159,11 +156,8 @@ impl Reader<'_> {
 
     fn host_name(&mut self, name: Word<'_>) -> bool {
         if RESERVED.contains(&name.text) {
-            self.problem(
-                name.span,
-                format!("a host cannot be called {}", quote(name.text)),
-            )
-            .label("this word has a meaning of its own in tests");
+            self.problem(name.span, format!("a host cannot be called {name}"))
+                .label("this word has a meaning of its own in tests");
             return false;
         }
         let mut letters = name.text.chars();
@@ -174,12 +168,9 @@ impl Reader<'_> {
         if !first || !rest {
             self.problem(
                 name.span,
-                format!("{} is not a name for a host", quote(name.text)),
+                format!("{name} is not a name for a host"),
             )
-            .help(
-                "a name begins with a letter and goes on with letters, digits, `_`, `.` and `-`"
-                    .to_owned(),
-            );
+            .help("a name begins with a letter and goes on with letters, digits, `_`, `.` and `-`");
         }
         first && rest
     }
@@ -211,8 +202,7 @@ impl Reader<'_> {
         };
         let items = match value.node.kind {
             Kind::Map(_) => {
-                self.unexpected(value, "an address")
-                    .help(QUOTE_IPV6.to_owned());
+                self.unexpected(value, "an address").help(QUOTE_IPV6);
                 host.sound = false;
                 return host;
             }
@@ -221,10 +211,7 @@ impl Reader<'_> {
         if items.is_empty() {
             host.sound = false;
             if let Kind::List(_) = value.node.kind {
-                self.problem(
-                    value.at,
-                    format!("the host {} has no address", quote(name.text)),
-                );
+                self.problem(value.at, format!("the host {name} has no address"));
             }
         }
         for item in items {
@@ -256,8 +243,7 @@ impl Reader<'_> {
         others: &HostDrafts,
     ) -> Option<()> {
         if let Kind::Map(_) = item.node.kind {
-            self.unexpected(item, "an address")
-                .help(QUOTE_IPV6.to_owned());
+            self.unexpected(item, "an address").help(QUOTE_IPV6);
             return None;
         }
         let word = self.line(item, "an address")?;
@@ -273,7 +259,7 @@ impl Reader<'_> {
                 format!("{} has a second {family} address", quote(&host.name)),
             )
             .also(first, "the first is here")
-            .help("give the second address to a host of its own".to_owned());
+            .help("give the second address to a host of its own");
             return None;
         }
         self.check_place(host, ip, word, firewall, others)?;

@@ -95,7 +95,7 @@ impl Reader<'_> {
         if ipv4.is_none() && ipv6.is_none() {
             let only = only.unwrap_or(Family::Ipv4);
             let at = code.unwrap_or(kind);
-            let message = format!("{} has no code {}", protocol(only), quote(at.text));
+            let message = format!("{} has no code {at}", protocol(only));
             self.problem(at.span, message);
             return None;
         }
@@ -127,7 +127,7 @@ impl Reader<'_> {
             return Some(Written::Name);
         }
         if let Some(other) = families.into_iter().find(|family| known_in(*family)) {
-            let message = format!("{} exists only in {}", quote(word.text), protocol(other));
+            let message = format!("{word} exists only in {}", protocol(other));
             self.problem(word.span, message)
                 .help(format!("write {} instead", quote(key(other))));
             return None;
@@ -154,13 +154,8 @@ impl Reader<'_> {
             return u8::try_from(number).ok().map(Written::Number);
         }
         if kind.text != "destination-unreachable" {
-            self.problem(
-                word.span,
-                format!("{} is not an ICMP code", quote(word.text)),
-            )
-            .help(
-                "write its number; only the codes of destination-unreachable have names".to_owned(),
-            );
+            self.problem(word.span, format!("{word} is not an ICMP code"))
+                .help("write its number; only the codes of destination-unreachable have names");
             return None;
         }
         let names = words::icmp_codes();

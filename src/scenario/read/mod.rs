@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use crate::scenario::{
     Scenario,
-    format::{NAME_PATTERN, Shape, words::quote},
+    format::{NAME_PATTERN, Shape},
     read::{
         ends::End,
         fields::Value,
@@ -98,6 +98,9 @@ pub(super) fn scenario(
         _ => Err(reader.problems),
     }
 }
+
+/// What is wrong has been reported.
+struct Reported;
 
 struct Reader<'s> {
     sources: &'s Sources,
@@ -176,7 +179,7 @@ impl Reader<'_> {
     }
 
     fn no_such(&mut self, word: Word<'_>, what: &str, help: Option<String>) {
-        self.problem(word.span, format!("unknown {what} {}", quote(word.text)))
+        self.problem(word.span, format!("unknown {what} {word}"))
             .help(help);
     }
 }

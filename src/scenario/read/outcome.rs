@@ -10,7 +10,7 @@ use crate::scenario::{
     },
     net_text,
     read::{
-        Reader,
+        Reader, Reported,
         address::family_of_net,
         fields::{Fields, Value},
         keys::{by, decimal, keys, line, raw},
@@ -170,11 +170,7 @@ impl Outcome {
                 outcome.tcp_reset = Some(word.span);
             }
             if let Some(family) = only_in(kind) {
-                let why = format!(
-                    "{} exists only in {}",
-                    quote(word.text),
-                    family_name(family)
-                );
+                let why = format!("{word} exists only in {}", family_name(family));
                 outcome.bound.push((why, family, word.span));
             }
         }
@@ -236,7 +232,7 @@ impl Reader<'_> {
             }
             Kind::List(_) | Kind::Null => {
                 self.unexpected(value, "an outcome")
-                    .help("write `accept`, `drop` or `reject` after the colon".to_owned());
+                    .help("write `accept`, `drop` or `reject` after the colon");
                 None
             }
         }
@@ -268,11 +264,8 @@ impl Reader<'_> {
                     .help(format!("write `reject {}`", glued.join("-")));
                     return None;
                 }
-                self.problem(
-                    extra.span,
-                    format!("unexpected {} after the outcome", quote(extra.text)),
-                )
-                .help("details are a map: `{ drop: { by: \"a rule\" } }`".to_owned());
+                self.problem(extra.span, format!("unexpected {extra} after the outcome"))
+                    .help("details are a map: `{ drop: { by: \"a rule\" } }`");
                 None
             }
             (other, _) => {
@@ -297,32 +290,31 @@ impl Reader<'_> {
     }
 
     /// `3` or `3..6`; `None` if it is nothing of the kind.
-    fn count<'n>(&mut self, word: Word<'n>) -> Option<Option<(u32, u32)>> {
+    fn count(&mut self, word: Word<'_>) -> Result<Option<(u32, u32)>, Reported> {
         if !word.text.starts_with(|c: char| c.is_ascii_digit()) {
-            return Some(None);
+            return Ok(None);
         }
         let (first, last) = word.split_once("..").unwrap_or((word, word));
         let first = self.number_in(first, "a number of packets", 0..=65535);
         let last = self.number_in(last, "a number of packets", 0..=65535);
-        let (first, last) = (first?, last?);
+        let (Some(first), Some(last)) = (first, last) else {
+            return Err(Reported);
+        };
         if first > last {
-            self.problem(
-                word.span,
-                format!("the range {} is empty", quote(word.text)),
-            );
-            return None;
+            self.problem(word.span, format!("the range {word} is empty"));
+            return Err(Reported);
         }
-        Some(Some((first.into(), last.into())))
+        Ok(Some((first.into(), last.into())))
     }
 
     /// The details that a bare number stands for.
-    fn counted(&mut self, value: Value<'_>) -> Option<Option<Details>> {
+    fn counted(&mut self, value: Value<'_>) -> Result<Option<Details>, Reported> {
         let Kind::Scalar(scalar) = &value.node.kind else {
-            return Some(None);
+            return Ok(None);
         };
         let word = scalar.word();
         let count = self.count(word)?;
-        Some(count.map(|share| Details {
+        Ok(count.map(|share| Details {
             by: None,
             also: Also::default(),
             share: Some(share),
@@ -351,11 +343,11 @@ impl Reader<'_> {
     /// `count:` of a map, and where it stands.
     fn share(&mut self, value: Value<'_>) -> Option<((u32, u32), Span)> {
         let word = self.line(value, "a number of packets")?;
-        let share = self.count(word)?;
+        let share = self.count(word).ok()?;
         if share.is_none() {
-            let message = format!("{} is not a number of packets", quote(word.text));
+            let message = format!("{word} is not a number of packets");
             self.problem(word.span, message)
-                .help("write `3`, or a range: `3..6`".to_owned());
+                .help("write `3`, or a range: `3..6`");
         }
         Some((share?, word.span))
     }
@@ -410,7 +402,7 @@ impl Reader<'_> {
     }
 
     fn accept(&mut self, value: Value<'_>) -> Option<Outcome> {
-        if let Some(details) = self.counted(value)? {
+        if let Some(details) = self.counted(value).ok()? {
             return Some(Outcome::accepted().with(details));
         }
         let keys = AcceptKeys::read(self, value)?;
@@ -473,14 +465,14 @@ impl Reader<'_> {
             None => word.text.parse(),
         };
         if mark.is_err() {
-            self.problem(word.span, format!("{} is not a mark", quote(word.text)))
-                .help("write a number of 32 bits: `7`, `0x10`".to_owned());
+            self.problem(word.span, format!("{word} is not a mark"))
+                .help("write a number of 32 bits: `7`, `0x10`");
         }
         mark.ok()
     }
 
     fn drop(&mut self, value: Value<'_>) -> Option<Outcome> {
-        if let Some(details) = self.counted(value)? {
+        if let Some(details) = self.counted(value).ok()? {
             return Some(Outcome::plain(ExpectedVerdict::Drop).with(details));
         }
         let fields = self.fields(value, &DROP)?;
@@ -489,7 +481,7 @@ impl Reader<'_> {
     }
 
     fn reject(&mut self, value: Value<'_>) -> Option<Outcome> {
-        if let Some(details) = self.counted(value)? {
+        if let Some(details) = self.counted(value).ok()? {
             return Some(Outcome::reject(None).with(details));
         }
         if let Kind::Scalar(_) = value.node.kind {

@@ -68,8 +68,7 @@ impl Reader<'_> {
             if firewall.complete && firewall.interfaces.iter().all(|side| side.sound) {
                 let message = format!("the gateway {address} is in no interface's network");
                 self.problem(gateway.span, message).help(
-                    "a gateway must be reachable directly, inside the network of one interface"
-                        .to_owned(),
+                    "a gateway must be reachable directly, inside the network of one interface",
                 );
             }
             return None;
@@ -82,10 +81,7 @@ impl Reader<'_> {
     }
 
     fn not_a_route(&mut self, word: Word<'_>) {
-        self.problem(word.span, format!("{} is not a route", quote(word.text)))
-            .help(
-                "a route reads `NETWORK via GATEWAY`, for example `default via 192.0.2.1`"
-                    .to_owned(),
-            );
+        self.problem(word.span, format!("{word} is not a route"))
+            .help("a route reads `NETWORK via GATEWAY`, for example `default via 192.0.2.1`");
     }
 }

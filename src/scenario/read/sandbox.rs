@@ -2,7 +2,7 @@
 
 use crate::scenario::{
     ContainerImage, Sandbox,
-    format::{Shape, words::quote},
+    format::Shape,
     read::{
         Reader,
         fields::Value,
@@ -46,18 +46,15 @@ impl Reader<'_> {
         if keys.dockerfile.is_none() {
             if let Some(base) = keys.base {
                 self.problem(base.span(), "an image that is not built has no base")
-                    .help("say `dockerfile:` instead of `image:`, or leave `base:` out".to_owned());
+                    .help("say `dockerfile:` instead of `image:`, or leave `base:` out");
             }
             let word = self.line(value, "the name of an image")?;
             let sane = !word.text.is_empty()
                 && word.text.chars().all(|c| c.is_ascii_graphic())
                 && !word.text.starts_with('-');
             if !sane {
-                self.problem(
-                    word.span,
-                    format!("{} is not the name of an image", quote(word.text)),
-                )
-                .help("write it as the container engine does: `debian:12`".to_owned());
+                self.problem(word.span, format!("{word} is not the name of an image"))
+                    .help("write it as the container engine does: `debian:12`");
                 return None;
             }
             return Some(ContainerImage::Named(word.text.to_owned()));
@@ -70,11 +67,8 @@ impl Reader<'_> {
             path.clone()
         };
         if let Err(why) = files::check_file(&dockerfile) {
-            self.problem(
-                word.span,
-                format!("the Dockerfile of {} {why}", quote(word.text)),
-            )
-            .help(Some(format!("looked for {}", dockerfile.display())));
+            self.problem(word.span, format!("the Dockerfile of {word} {why}"))
+                .help(Some(format!("looked for {}", dockerfile.display())));
             return None;
         }
         let base = keys

@@ -47,7 +47,7 @@ impl Reader<'_> {
         };
         let segments: Option<Vec<PacketDraft>> = probes.into_iter().map(with_flags).collect();
         if segments.is_none() {
-            let message = format!("only TCP has segments such as {}", quote(segment.text));
+            let message = format!("only TCP has segments such as {segment}");
             self.problem(segment.span, message)
                 .also(word.span, "this is not, or not only, TCP");
         }
@@ -140,7 +140,7 @@ impl Reader<'_> {
                 )
             }
         };
-        self.problem(word.span, format!("{} is not a service", quote(word.text)))
+        self.problem(word.span, format!("{word} is not a service"))
             .help(help);
     }
 
@@ -150,7 +150,7 @@ impl Reader<'_> {
             Some((other, _)) => Some(format!("it is a service of {other}")),
             None => words::suggest(name.text, services::names()),
         };
-        let message = format!("{} has no service {}", protocol, quote(name.text));
+        let message = format!("{protocol} has no service {name}");
         self.problem(name.span, message).help(help);
     }
 
@@ -162,7 +162,7 @@ impl Reader<'_> {
     ) -> Option<Vec<PacketDraft>> {
         if rest.text.contains(',') {
             self.problem(rest.span, "a service has one ICMP type")
-                .help("write a test for each".to_owned());
+                .help("write a test for each");
             return None;
         }
         let (kind, code) = match rest.split_once("/") {
@@ -193,7 +193,7 @@ impl Reader<'_> {
                     list.span,
                     format!("a test has at most {MAX_PORTS} ports, and this one has more"),
                 )
-                .help("split it into several tests, or test a sample of the ports".to_owned());
+                .help("split it into several tests, or test a sample of the ports");
                 return None;
             }
             let twice = seen
@@ -226,13 +226,12 @@ impl Reader<'_> {
     pub(super) fn port_range(&mut self, protocol: &str, part: Word<'_>) -> Option<(u16, u16)> {
         if part.text.is_empty() {
             self.problem(part.span, "a port is missing here")
-                .help("write ports without spaces: `tcp/80,443`".to_owned());
+                .help("write ports without spaces: `tcp/80,443`");
             return None;
         }
         if part.text.contains('/') {
             self.problem(part.span, "a test has one protocol").help(
-                "write a test for each, or in the long form a list: `service: [tcp/53, udp/53]`"
-                    .to_owned(),
+                "write a test for each, or in the long form a list: `service: [tcp/53, udp/53]`",
             );
             return None;
         }
@@ -240,7 +239,7 @@ impl Reader<'_> {
             && first.parse::<u16>().is_ok()
             && last.parse::<u16>().is_ok()
         {
-            self.problem(part.span, format!("{} is not a port", quote(part.text)))
+            self.problem(part.span, format!("{part} is not a port"))
                 .help(format!(
                     "write the range with a hyphen: {}",
                     quote(&format!("{first}-{last}"))
@@ -265,11 +264,8 @@ impl Reader<'_> {
         let high = self.number_in(last, "a port", 1..=65535);
         let (low, high) = (low?, high?);
         if low > high {
-            self.problem(
-                part.span,
-                format!("the range {} is empty", quote(part.text)),
-            )
-            .help(format!("write {}", quote(&format!("{high}-{low}"))));
+            self.problem(part.span, format!("the range {part} is empty"))
+                .help(format!("write {}", quote(&format!("{high}-{low}"))));
             return None;
         }
         Some((low, high))

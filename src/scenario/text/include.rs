@@ -170,11 +170,8 @@ impl Includer<'_> {
             Ok(text) => text,
             Err(why) => {
                 self.incomplete = true;
-                self.problem(
-                    word.span,
-                    format!("the shared part {} {why}", quote(word.text)),
-                )
-                .help(format!("looked for {}", quote(&path.to_string_lossy())));
+                self.problem(word.span, format!("the shared part {word} {why}"))
+                    .help(format!("looked for {}", quote(&path.to_string_lossy())));
                 return None;
             }
         };

@@ -215,6 +215,30 @@ impl std::error::Error for Problem {}
 
 impl std::error::Error for Problems {}
 
+/// What to do about a problem, if anything is known.
+pub(crate) trait Help {
+    /// Its text.
+    fn text(self) -> Option<String>;
+}
+
+impl Help for &str {
+    fn text(self) -> Option<String> {
+        Some(self.to_owned())
+    }
+}
+
+impl Help for String {
+    fn text(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl Help for Option<String> {
+    fn text(self) -> Option<String> {
+        self
+    }
+}
+
 /// A problem while its file is still being read: it points with spans.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
@@ -248,8 +272,8 @@ impl Draft {
         self
     }
 
-    pub(crate) fn help(&mut self, help: impl Into<Option<String>>) -> &mut Self {
-        self.help = help.into();
+    pub(crate) fn help(&mut self, help: impl Help) -> &mut Self {
+        self.help = help.text();
         self
     }
 

@@ -1,6 +1,8 @@
 //! A YAML document as a tree in which everything knows where it stands.
 
-use crate::scenario::text::source::Span;
+use std::fmt;
+
+use crate::scenario::{format::words::quote, text::source::Span};
 
 /// A value.
 #[derive(Debug, Clone)]
@@ -110,5 +112,12 @@ impl<'t> Word<'t> {
         self.text
             .split_whitespace()
             .map(move |part| self.part(part))
+    }
+}
+
+/// In backticks, for messages.
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quote(self.text))
     }
 }

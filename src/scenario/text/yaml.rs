@@ -275,7 +275,7 @@ fn explain(error: &Error, source: &Source, file: usize) -> Draft {
                 at,
                 "a file holds one scenario, but a second document starts here",
             );
-            draft.help("put each scenario into a file of its own".to_owned());
+            draft.help("put each scenario into a file of its own");
             draft
         }
         Error::UnknownAnchor { .. } => {

@@ -7,7 +7,7 @@ use firedrill_harness::{
 
 use crate::scenario::{
     Family, PacketSpec,
-    format::{Shape, words::quote},
+    format::Shape,
     read::{
         Reader,
         address::family_of,
@@ -55,7 +55,7 @@ impl Reader<'_> {
                 self.whole(bytes, text, value.at, word.span)
             }
             Err(why) => {
-                let message = format!("the capture {} {why}", quote(word.text));
+                let message = format!("the capture {word} {why}");
                 self.problem(word.span, message);
                 None
             }
@@ -72,9 +72,7 @@ impl Reader<'_> {
     ) -> Option<PacketDraft> {
         let Some(seen) = Seen::parse(&bytes) else {
             self.problem(shown, "these bytes do not begin with an IP header")
-                .help(
-                    "a packet begins with the 20 bytes of IPv4 or the 40 bytes of IPv6".to_owned(),
-                );
+                .help("a packet begins with the 20 bytes of IPv4 or the 40 bytes of IPv6");
             return None;
         };
         let mut packet = PacketSpec::new(Transport::Bytes(Bytes(bytes.clone())));

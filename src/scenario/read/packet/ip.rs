@@ -9,10 +9,7 @@ use firedrill_harness::{
 
 use crate::scenario::{
     Family,
-    format::{
-        ADDRESS, BYTE, MAC, Shape, U16, U32,
-        words::{self, quote},
-    },
+    format::{ADDRESS, BYTE, MAC, Shape, U16, U32, words},
     read::{
         Reader,
         fields::Value,
@@ -318,7 +315,7 @@ impl Reader<'_> {
             match self.ip(word)? {
                 IpAddr::V4(address) => route.push(address),
                 IpAddr::V6(_) => {
-                    let message = format!("{} is no IPv4 address", quote(word.text));
+                    let message = format!("{word} is no IPv4 address");
                     self.problem(word.span, message);
                     return None;
                 }
@@ -399,9 +396,9 @@ impl Reader<'_> {
         let parts: Option<Vec<u8>> = parts.into_iter().collect();
         let found = parts.and_then(|parts| parts.try_into().ok());
         if found.is_none() {
-            let message = format!("{} is not an Ethernet address", quote(word.text));
+            let message = format!("{word} is not an Ethernet address");
             self.problem(word.span, message)
-                .help("write six bytes, `02:00:5e:10:00:01`, or `broadcast`".to_owned());
+                .help("write six bytes, `02:00:5e:10:00:01`, or `broadcast`");
         }
         found
     }

@@ -7,10 +7,7 @@ use firedrill_harness::{
 
 use crate::scenario::{
     TcpFlags,
-    format::{
-        BYTE, PORT, Shape, U16, U32,
-        words::{self, quote},
-    },
+    format::{BYTE, PORT, Shape, U16, U32, words},
     read::{
         Reader,
         fields::Value,
@@ -186,10 +183,7 @@ impl Reader<'_> {
             };
             match words::tcp_flag(word.text) {
                 Some(bit) if bits & bit != 0 => {
-                    self.problem(
-                        word.span,
-                        format!("the flag {} is listed twice", quote(word.text)),
-                    );
+                    self.problem(word.span, format!("the flag {word} is listed twice"));
                     sound = false;
                 }
                 Some(bit) => bits |= bit,

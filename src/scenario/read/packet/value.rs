@@ -47,7 +47,7 @@ impl Reader<'_> {
             .flatten()
             .filter(|number| (low..=high).contains(number));
         if number.is_none() {
-            let message = format!("{} is not {what} ({low} to {high})", quote(word.text));
+            let message = format!("{word} is not {what} ({low} to {high})");
             self.problem(word.span, message);
         }
         number

@@ -203,13 +203,11 @@ impl Reader<'_> {
 
     fn steps(&mut self, value: Value<'_>, world: World<'_>) -> Option<Vec<StepDraft>> {
         let Kind::List(items) = &value.node.kind else {
-            self.unexpected(value, "a list of steps")
-                .help(FORM.to_owned());
+            self.unexpected(value, "a list of steps").help(FORM);
             return None;
         };
         if items.is_empty() {
-            self.problem(value.at, "there is no step")
-                .help(FORM.to_owned());
+            self.problem(value.at, "there is no step").help(FORM);
             return None;
         }
         if items.len() > MAX_STEPS {
@@ -242,7 +240,7 @@ impl Reader<'_> {
     fn step(&mut self, value: Value<'_>, world: World<'_>) -> Option<StepDraft> {
         let Kind::Map(entries) = &value.node.kind else {
             let problem = self.unexpected(value, "a step");
-            problem.help(FORM.to_owned());
+            problem.help(FORM);
             return None;
         };
         if let [only] = entries.as_slice() {
@@ -271,8 +269,8 @@ impl Reader<'_> {
                 return Some(StepDraft::send(key.text, key.span, send));
             }
             if key.text.contains(' ') {
-                self.problem(key.span, format!("{} is not a step", quote(key.text)))
-                    .help(FORM.to_owned());
+                self.problem(key.span, format!("{key} is not a step"))
+                    .help(FORM);
                 return None;
             }
         }
@@ -287,8 +285,8 @@ impl Reader<'_> {
             [to, service] => (*to, *service, None),
             [to, service, segment] => (*to, *service, Some(*segment)),
             _ => {
-                self.problem(key.span, format!("{} is not a step", quote(key.text)))
-                    .help(FORM.to_owned());
+                self.problem(key.span, format!("{key} is not a step"))
+                    .help(FORM);
                 return None;
             }
         };
@@ -312,7 +310,7 @@ impl Reader<'_> {
             (Some(probe), 0) => probe,
             _ => {
                 self.problem(service.span, "a step sends one packet")
-                    .help("write a step for each".to_owned());
+                    .help("write a step for each");
                 return None;
             }
         };
@@ -321,7 +319,7 @@ impl Reader<'_> {
         };
         if !matches!(probe.packet.transport, Transport::Tcp(_)) {
             self.problem(word.span, "only TCP has segments")
-                .label(format!("{} is none", quote(service.text)));
+                .label(format!("{service} is none"));
             return None;
         }
         let segment = self.segment(word)?;
@@ -373,7 +371,7 @@ impl Reader<'_> {
                 [] => "this step does nothing".to_owned(),
                 several => format!("one step cannot be {}", words::list(several, "and")),
             };
-            self.problem(keys.at, message).help(FORM.to_owned());
+            self.problem(keys.at, message).help(FORM);
             return None;
         };
         let allowed: &[&str] = match *kind {
@@ -429,7 +427,7 @@ impl Reader<'_> {
                     [service] => self.one_service(*service, None),
                     [service, segment] => self.one_service(*service, Some(*segment)),
                     _ => {
-                        self.problem(word.span, format!("{} is not a service", quote(word.text)));
+                        self.problem(word.span, format!("{word} is not a service"));
                         None
                     }
                 }
@@ -441,7 +439,7 @@ impl Reader<'_> {
             }
             (None, None) => {
                 self.problem(keys.at, "this step does not say what is sent")
-                    .help("add `service` or `packet`".to_owned());
+                    .help("add `service` or `packet`");
                 None
             }
         };
@@ -451,7 +449,7 @@ impl Reader<'_> {
         let outcome = outcome.filter(|_| keys.sound)?;
         if matches!(segment, Segment::Connect) && keys.repeat.is_some() {
             self.problem(keys.at, "a handshake is not repeated")
-                .help("repeat its first segment: `syn`".to_owned());
+                .help("repeat its first segment: `syn`");
             return None;
         }
         self.counted_only_if_repeated(&outcome, keys.repeat.as_ref())?;
@@ -563,7 +561,7 @@ impl Reader<'_> {
     fn meanwhile(&mut self, value: Value<'_>, world: World<'_>) -> Option<SendDraft> {
         let Kind::Map(entries) = &value.node.kind else {
             self.unexpected(value, "a packet and its outcome")
-                .help("write `meanwhile: { client -> server tcp/22: drop }`".to_owned());
+                .help("write `meanwhile: { client -> server tcp/22: drop }`");
             return None;
         };
         let [only] = entries.as_slice() else {
@@ -601,7 +599,7 @@ impl Reader<'_> {
                 key.span,
                 "what is sent meanwhile is one packet that passes or does not",
             )
-            .help("expect `accept` or `drop`, without details".to_owned());
+            .help("expect `accept` or `drop`, without details");
             return None;
         }
         Some(send)
@@ -675,8 +673,7 @@ impl Reader<'_> {
                         Some(send) => {
                             let ends = send.ends.as_ref()?;
                             let probe = send.probe.as_ref()?;
-                            let flags = segment_flags(&send.segment);
-                            Some(send.finish(ends.from, ends.to, family, world, probe, flags)?)
+                            Some(send.finish([ends.from, ends.to], family, world, probe)?)
                         }
                         None => None,
                     };
@@ -701,7 +698,7 @@ impl Reader<'_> {
                 });
             };
             match (&send.ends, &send.segment) {
-                (None, segment) => {
+                (None, _) => {
                     let Some(answered) = &last else {
                         self.problem(draft.at, "there is no packet before this to answer");
                         return None;
@@ -711,7 +708,7 @@ impl Reader<'_> {
                         reply: !answered.reply,
                     };
                     let of = &open[connection.number];
-                    let answer = self.answer(send, segment, of, connection, family, world);
+                    let answer = self.answer(send, of, connection, family, world);
                     add(
                         draft.text.clone(),
                         answer.or_else(|| self.no_answer(draft.at, of))?,
@@ -735,14 +732,7 @@ impl Reader<'_> {
                     });
                     let of = &open[number];
                     debug_assert_eq!(of.number, number);
-                    let mut sent = send.finish(
-                        ends.from,
-                        ends.to,
-                        family,
-                        world,
-                        probe,
-                        segment_flags(segment),
-                    )?;
+                    let mut sent = send.finish([ends.from, ends.to], family, world, probe)?;
                     let connection = |reply| Some(Connection { number, reply });
                     sent.connection = connection(false).filter(|_| send.repeat.is_none());
                     let accepted = matches!(sent.expect.verdict, ExpectedVerdict::Accept(_));
@@ -781,7 +771,7 @@ impl Reader<'_> {
 
     fn no_answer(&mut self, at: Span, of: &Open) -> Option<Send> {
         self.problem(at, format!("{} has no answer of its own", of.probe.text))
-            .help("say what comes back: `reply syn-ack`, `reply icmp/destination-unreachable/port-unreachable`".to_owned());
+            .help("say what comes back: `reply syn-ack`, `reply icmp/destination-unreachable/port-unreachable`");
         None
     }
 
@@ -789,20 +779,18 @@ impl Reader<'_> {
     fn answer(
         &self,
         send: &SendDraft,
-        segment: &Segment,
         of: &Open,
         connection: Connection,
         family: Family,
         world: World<'_>,
     ) -> Option<Send> {
-        let (from, to) = if connection.reply {
-            (of.to, of.from)
-        } else {
-            (of.from, of.to)
+        let ends = match connection.reply {
+            true => [of.to, of.from],
+            false => [of.from, of.to],
         };
         let mut probe = of.probe.clone();
         let echo_reply = if family == Family::Ipv4 { 0 } else { 129 };
-        match (segment, &mut probe.packet.transport) {
+        match (&send.segment, &mut probe.packet.transport) {
             (Segment::Error(icmp), transport) => {
                 let (kind, code) = icmp.numbers(family)?;
                 *transport = Transport::Icmp(packet::Icmp {
@@ -827,7 +815,7 @@ impl Reader<'_> {
             (Segment::Tcp(..), Transport::Tcp(_)) | (Segment::Own, _) => {}
             (Segment::Tcp(..) | Segment::Connect, _) => return None,
         }
-        let mut sent = send.finish(from, to, family, world, &probe, segment_flags(segment))?;
+        let mut sent = send.finish(ends, family, world, &probe)?;
         sent.connection = Some(connection);
         Some(sent)
     }
@@ -921,14 +909,13 @@ impl SendDraft {
     /// What is sent in this family.
     fn finish(
         &self,
-        from: Party,
-        to: Party,
+        [from, to]: [Party; 2],
         family: Family,
         world: World<'_>,
         probe: &PacketDraft,
-        flags: Option<(u8, bool)>,
     ) -> Option<Send> {
         let mut packet = probe.in_family(family)?;
+        let flags = segment_flags(&self.segment);
         if let (Some((flags, data)), Transport::Tcp(tcp)) = (flags, &mut packet.transport) {
             tcp.flags = flags;
             if data {

@@ -176,7 +176,7 @@ impl Reader<'_> {
                 "this packet has {longest} bytes, and the links of the lab carry {LINK_MTU}"
             );
             self.problem(probe.at, message)
-                .help("cut it with `fragments`".to_owned());
+                .help("cut it with `fragments`");
         }
         if pieces.is_empty() {
             self.problem(probe.at, "none of the fragments that are to be sent exists");
@@ -244,7 +244,7 @@ impl Reader<'_> {
                     at,
                     "this number means one thing in ICMP for IPv4 and another in ICMPv6",
                 )
-                .help("write its name, or `icmpv4` or `icmpv6` instead of `icmp`".to_owned());
+                .help("write its name, or `icmpv4` or `icmpv6` instead of `icmp`");
                 return None;
             }
             sent.extend(mine.into_iter().map(|family| (probe, family)));
@@ -304,7 +304,7 @@ impl Reader<'_> {
         if let Some((_, first)) = expander.names.insert(key, mine) {
             self.problem(subject, format!("two tests are called {}", quote(text)))
                 .also(first, "the first is here")
-                .help("give each a name of its own".to_owned());
+                .help("give each a name of its own");
         }
     }
 
@@ -335,7 +335,7 @@ impl Reader<'_> {
                     format!("two tests are called {}", quote(&text)),
                 )
                 .also(first, "the first is here")
-                .help("give each a name of its own".to_owned());
+                .help("give each a name of its own");
             } else {
                 self.problem(
                     test.subject,

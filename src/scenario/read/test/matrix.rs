@@ -247,7 +247,7 @@ impl Reader<'_> {
             match parties.iter().find(|known| known.word.text == word.text) {
                 Some(first) => {
                     let first = first.word.span;
-                    self.problem(word.span, format!("{} is listed twice", quote(word.text)))
+                    self.problem(word.span, format!("{word} is listed twice"))
                         .also(first, "the first is here");
                     sound = false;
                 }
@@ -265,8 +265,8 @@ impl Reader<'_> {
     ) -> Option<Exception<'n>> {
         let outcome = self.outcome(value);
         let Some((from, rest)) = key.split_once(ARROW) else {
-            let message = format!("{} is not an exception", quote(key.text));
-            self.problem(key.span, message).help(FORM.to_owned());
+            let message = format!("{key} is not an exception");
+            self.problem(key.span, message).help(FORM);
             return None;
         };
         let senders = list(from.split_whitespace().collect());
@@ -277,8 +277,8 @@ impl Reader<'_> {
         let receivers = list(receivers.to_vec());
         let (Some(senders), Some(receivers), false) = (senders, receivers, services.is_empty())
         else {
-            let message = format!("{} is not an exception", quote(key.text));
-            self.problem(key.span, message).help(FORM.to_owned());
+            let message = format!("{key} is not an exception");
+            self.problem(key.span, message).help(FORM);
             return None;
         };
         let from = self.chosen(&senders, &draft.from, "senders");
@@ -314,7 +314,7 @@ impl Reader<'_> {
             if number.is_none() {
                 let known = parties.iter().map(|party| party.word.text);
                 let help = words::suggest(word.text, known.chain([ANY]));
-                let message = format!("{} is none of the {what} of this matrix", quote(word.text));
+                let message = format!("{word} is none of the {what} of this matrix");
                 self.problem(word.span, message).help(help);
             }
             number
@@ -361,7 +361,7 @@ impl Reader<'_> {
                         quote(&probe.text)
                     );
                     self.problem(service.span, message)
-                        .help("add it to `service`".to_owned());
+                        .help("add it to `service`");
                     sound = false;
                     break;
                 }

@@ -96,13 +96,11 @@ impl Reader<'_> {
         hosts: &HostDrafts,
     ) -> Vec<Case> {
         let Kind::List(items) = &value.node.kind else {
-            self.unexpected(value, "a list of tests")
-                .help(SHORT_FORM.to_owned());
+            self.unexpected(value, "a list of tests").help(SHORT_FORM);
             return Vec::new();
         };
         if items.is_empty() {
-            self.problem(value.at, "there is no test")
-                .help(SHORT_FORM.to_owned());
+            self.problem(value.at, "there is no test").help(SHORT_FORM);
         }
         let world = World { firewall, hosts };
         let mut expander = Expander::new(id, world);
@@ -133,7 +131,7 @@ impl Reader<'_> {
                 return None;
             }
             Kind::List(_) | Kind::Null => {
-                self.unexpected(value, "a test").help(SHORT_FORM.to_owned());
+                self.unexpected(value, "a test").help(SHORT_FORM);
                 return None;
             }
         };
@@ -142,7 +140,7 @@ impl Reader<'_> {
             if let Some(extra) = entries.iter().find(|entry| !std::ptr::eq(*entry, short)) {
                 self.problem(extra.key.word().span, format!("unexpected key {} beside a test in the short form", quote(&extra.key.text)))
                     .also(short.key.word().span, "the short form has one key")
-                    .help("begin the next test with a `-` of its own, or write this one in the long form with `from`, `to`, `service` and `expect`".to_owned());
+                    .help("begin the next test with a `-` of its own, or write this one in the long form with `from`, `to`, `service` and `expect`");
                 return None;
             }
             return self.short_form(
@@ -159,8 +157,8 @@ impl Reader<'_> {
             && only.key.text.contains(' ')
         {
             let word = only.key.word();
-            self.problem(word.span, format!("{} is not a test", quote(word.text)))
-                .help(SHORT_FORM.to_owned());
+            self.problem(word.span, format!("{word} is not a test"))
+                .help(SHORT_FORM);
             return None;
         }
         self.long_form(value, world)
@@ -180,10 +178,10 @@ impl Reader<'_> {
             .help(format!("write `: {outcome}`"));
         } else if word.text.contains(ARROW) {
             self.problem(word.span, "this test does not say what should happen")
-                .help("add `: accept`, `: drop` or `: reject`".to_owned());
+                .help("add `: accept`, `: drop` or `: reject`");
         } else {
-            self.problem(word.span, format!("{} is not a test", quote(word.text)))
-                .help(SHORT_FORM.to_owned());
+            self.problem(word.span, format!("{word} is not a test"))
+                .help(SHORT_FORM);
         }
     }
 
@@ -225,7 +223,7 @@ impl Reader<'_> {
         if let Some((_, second)) = rest.split_once(ARROW) {
             self.problem(second.trim().span, "a test has one sender and one receiver")
                 .label("a second receiver")
-                .help(SHORT_FORM.to_owned());
+                .help(SHORT_FORM);
             return None;
         }
         let senders: Vec<Word<'_>> = from.split_whitespace().collect();
@@ -237,40 +235,34 @@ impl Reader<'_> {
             }
             ([], _) => {
                 self.problem(key.span, "the sender is missing before `->`")
-                    .help(SHORT_FORM.to_owned());
+                    .help(SHORT_FORM);
                 None
             }
             ([_, extra, ..], _) => {
-                self.problem(
-                    extra.span,
-                    format!("unexpected {} after the sender", quote(extra.text)),
-                )
-                .help(SHORT_FORM.to_owned());
+                self.problem(extra.span, format!("unexpected {extra} after the sender"))
+                    .help(SHORT_FORM);
                 None
             }
             (_, []) => {
                 self.problem(key.span, "the receiver is missing after `->`")
-                    .help(SHORT_FORM.to_owned());
+                    .help(SHORT_FORM);
                 None
             }
             (_, [to]) => {
-                self.problem(
-                    to.span,
-                    format!("the service is missing after {}", quote(to.text)),
-                )
-                .help(SHORT_FORM.to_owned());
+                self.problem(to.span, format!("the service is missing after {to}"))
+                    .help(SHORT_FORM);
                 None
             }
             (_, [_, service, extra, ..]) => {
-                let list = service.text.ends_with(',') || extra.text.starts_with(',');
-                self.unexpected_segment(*extra, list);
+                self.unexpected_segment(*service, *extra);
                 None
             }
         }
     }
 
     /// Reports what stands behind a service and is no kind of segment.
-    fn unexpected_segment(&mut self, extra: Word<'_>, list: bool) {
+    fn unexpected_segment(&mut self, service: Word<'_>, extra: Word<'_>) {
+        let list = service.text.ends_with(',') || extra.text.starts_with(',');
         let near = words::nearest(extra.text, &words::segments());
         let help = if list {
             "write ports without spaces: `tcp/80,443`".to_owned()
@@ -281,11 +273,8 @@ impl Reader<'_> {
         } else {
             "flags and other details of a packet need the long form: `packet: { tcp: { dport: 443, flags: [ack] } }`".to_owned()
         };
-        self.problem(
-            extra.span,
-            format!("unexpected {} after the service", quote(extra.text)),
-        )
-        .help(help);
+        self.problem(extra.span, format!("unexpected {extra} after the service"))
+            .help(help);
     }
 
     /// A service with the kind of its segments, if one is named.
@@ -297,8 +286,7 @@ impl Reader<'_> {
                 self.service(*service, Some(*segment))
             }
             [service, extra, ..] => {
-                let list = service.text.ends_with(',') || extra.text.starts_with(',');
-                self.unexpected_segment(*extra, list);
+                self.unexpected_segment(*service, *extra);
                 None
             }
             [] => None,
@@ -357,7 +345,7 @@ impl Reader<'_> {
         if items.is_empty() {
             if let Kind::List(_) = value.node.kind {
                 self.problem(value.at, "this test sends nothing")
-                    .help("name at least one service".to_owned());
+                    .help("name at least one service");
             }
             return None;
         }
@@ -372,7 +360,7 @@ impl Reader<'_> {
                     value.at,
                     format!("a test has at most {MAX_PORTS} services, and this one has more"),
                 )
-                .help("split it into several tests".to_owned());
+                .help("split it into several tests");
                 return None;
             }
         }
@@ -403,7 +391,7 @@ impl Reader<'_> {
             return Some(());
         };
         self.problem(at, "this counts packets, but one is sent")
-            .help("add `repeat: { count: 20, within: 1s }`".to_owned());
+            .help("add `repeat: { count: 20, within: 1s }`");
         None
     }
 
@@ -437,7 +425,7 @@ impl Reader<'_> {
                 at,
                 "only a packet of the firewall itself has a sending socket",
             )
-            .help("write `from: firewall`".to_owned());
+            .help("write `from: firewall`");
             return None;
         }
         let user = user.map(|user| user.text.to_owned());
@@ -448,8 +436,8 @@ impl Reader<'_> {
         let word = self.line(value, "a time")?;
         let time = words::duration(word.text);
         if time.is_none() {
-            self.problem(word.span, format!("{} is not a time", quote(word.text)))
-                .help("write `2s`, `500ms` or `1m`, at most a day".to_owned());
+            self.problem(word.span, format!("{word} is not a time"))
+                .help("write `2s`, `500ms` or `1m`, at most a day");
         }
         time
     }

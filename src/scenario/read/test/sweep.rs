@@ -2,14 +2,11 @@
 
 use crate::scenario::{
     Action, Case, Family, Over, Step, Sweep,
-    format::{
-        FAMILY, PARTY, Shape,
-        words::{self, quote},
-    },
+    format::{FAMILY, PARTY, Shape, words},
     model::PROTOCOLS,
     ranges_text,
     read::{
-        Reader,
+        Reader, Reported,
         ends::World,
         fields::Value,
         icmp::Icmp,
@@ -142,7 +139,7 @@ impl Reader<'_> {
                 at,
                 "this number means one thing in ICMP for IPv4 and another in ICMPv6",
             )
-            .help("write its name, or make a test for each `family`".to_owned());
+            .help("write its name, or make a test for each `family`");
             return;
         }
         let before = self.problems.len();
@@ -202,7 +199,7 @@ impl Reader<'_> {
             };
             match value {
                 Some(value) => match self.open(over, value) {
-                    Some(Some(open)) => {
+                    Ok(Some(open)) => {
                         sound &= self.all_among(over, &open, among.as_deref(), value);
                         said.push(Said {
                             over,
@@ -211,8 +208,8 @@ impl Reader<'_> {
                             at: value.span(),
                         });
                     }
-                    Some(None) => {}
-                    None => sound = false,
+                    Ok(None) => {}
+                    Err(Reported) => sound = false,
                 },
                 None if over.has_ports() => said.push(Said {
                     over,
@@ -225,7 +222,7 @@ impl Reader<'_> {
         }
         if said.is_empty() && sound {
             self.problem(keys.at, "this looks at nothing")
-                .help("name what may be open: `only-open: { tcp: [443] }`".to_owned());
+                .help("name what may be open: `only-open: { tcp: [443] }`");
             return None;
         }
         sound.then_some(said)
@@ -233,7 +230,7 @@ impl Reader<'_> {
 
     /// The ports that are looked at.
     fn among(&mut self, value: Value<'_>) -> Option<Vec<(u16, u16)>> {
-        let open = self.open(Over::Tcp, value)?;
+        let open = self.open(Over::Tcp, value).ok()?;
         let mut ranges: Vec<(u16, u16)> = open
             .unwrap_or_default()
             .iter()
@@ -244,9 +241,8 @@ impl Reader<'_> {
             .collect();
         ranges.sort_unstable();
         if ranges.is_empty() {
-            self.problem(value.span(), "this looks at no port").help(
-                "name ports (`among: 1-1023`), or leave `among` out for all of them".to_owned(),
-            );
+            self.problem(value.span(), "this looks at no port")
+                .help("name ports (`among: 1-1023`), or leave `among` out for all of them");
             return None;
         }
         Some(ranges)
@@ -276,12 +272,12 @@ impl Reader<'_> {
         let outside = ranges_text(&[outside]);
         let message = format!("{over}/{outside} should be open, but `among` leaves it out");
         self.problem(value.span(), message)
-            .help("look at it too, or do not list it".to_owned());
+            .help("look at it too, or do not list it");
         false
     }
 
-    /// What should be open of a kind; `Some(None)` if anything may be.
-    fn open(&mut self, over: Over, value: Value<'_>) -> Option<Option<Vec<Open>>> {
+    /// What should be open of a kind; `None` if anything may be.
+    fn open(&mut self, over: Over, value: Value<'_>) -> Result<Option<Vec<Open>>, Reported> {
         let mut open: Vec<Open> = Vec::new();
         let mut sound = true;
         let items = match &value.node.kind {
@@ -295,23 +291,23 @@ impl Reader<'_> {
             };
             if word.text == ANY {
                 if matches!(value.node.kind, Kind::Scalar(_)) {
-                    return Some(None);
+                    return Ok(None);
                 }
                 self.problem(word.span, "`any` stands by itself")
                     .help(format!("write `{over}: any` to leave {over} out"));
-                return None;
+                return Err(Reported);
             }
             let Some(one) = self.open_one(over, word) else {
                 sound = false;
                 continue;
             };
             if open.iter().any(|other| overlap(&one, other)) {
-                self.problem(word.span, format!("{} is listed twice", quote(word.text)));
+                self.problem(word.span, format!("{word} is listed twice"));
                 sound = false;
             }
             open.push(one);
         }
-        sound.then_some(Some(open))
+        if sound { Ok(Some(open)) } else { Err(Reported) }
     }
 
     fn open_one(&mut self, over: Over, word: Word<'_>) -> Option<Open> {
@@ -348,7 +344,7 @@ impl Reader<'_> {
         };
         if ![Family::Ipv4, Family::Ipv6].into_iter().any(swept) {
             self.problem(word.span, format!("{number} is not gone through"))
-                .help("TCP and UDP are swept port by port, and ICMP type by type".to_owned());
+                .help("TCP and UDP are swept port by port, and ICMP type by type");
             return None;
         }
         Some(number)
