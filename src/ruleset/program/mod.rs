@@ -13,6 +13,8 @@
 //! It is decoded here and not in the harness, from bytes that cross the border, so that a recorded dump can be
 //! decoded again. The library needs no netlink crate for that: an attribute is a length, a number and bytes.
 
+mod counters;
+mod decode;
 mod expression;
 pub mod ipset;
 pub mod legacy;
@@ -21,6 +23,7 @@ mod object;
 mod set;
 pub mod xtables;
 
+pub use decode::ProgramDecodeError;
 pub use expression::{
     BitwiseOp, BitwiseOperand, ByteorderOp, ChecksumFlags, ChecksumKind, CmpOp, CtDirection, CtKey,
     DynsetOp, Expression, ExtHeaderField, ExtHeaderKind, FibFlags, FibResult, HashKind, InnerFlags,
@@ -61,11 +64,11 @@ pub struct ProgramTable {
     pub owner: Option<u32>,
     /// In the kernel's order, which is that of their making.
     pub chains: Vec<ProgramChain>,
-    /// By name.
+    /// In the kernel's order.
     pub sets: Vec<ProgramSet>,
-    /// By kind and name.
+    /// In the kernel's order.
     pub objects: Vec<NamedObject>,
-    /// By name.
+    /// In the kernel's order.
     pub flowtables: Vec<Flowtable>,
     /// What nft keeps with it (comments).
     pub userdata: Vec<u8>,
