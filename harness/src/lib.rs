@@ -27,6 +27,7 @@ mod error;
 mod kernel;
 
 pub use candidate::command::is_installed;
+pub use kernel::dump::program_dump;
 pub use kernel::ipset::ipset_messages;
 pub use kernel::legacy::legacy_tables;
 pub use kernel::nftables::{STATE_CHAIN, TRACE_TABLE};

@@ -11,7 +11,7 @@ use firedrill_wire::protocol::{
 use crate::{
     agent::{Records, conversation::Talk, sweep},
     candidate::{self, Listed, Root},
-    kernel::{dump::Dump, netns::NetNs, nftables::NftSocket},
+    kernel::{dump::program_dump, netns::NetNs, nftables::NftSocket},
     lab::Lab,
     prober::{Prober, Senses, stay_on_this_cpu},
 };
@@ -49,11 +49,6 @@ impl Drill<'_> {
         let Some(sitting) = sitting else {
             return Ok(());
         };
-        let dump = || Ok(Dump::read().ok());
-        let dump = match rest {
-            [] => None,
-            _ => sitting.lab.firewall.run(self.world, dump)?,
-        };
         // The listing is made by another process while the control run is under way.
         let list = || Listed::start(&self.plan.candidate.list);
         let listed = sitting.lab.firewall.run(self.world, list)?;
@@ -61,7 +56,7 @@ impl Drill<'_> {
         let finish = || listed.finish();
         let listing = sitting.lab.firewall.run(self.world, finish)?;
         self.records.send(&Record::Ruleset(listing.clone()));
-        let known = dump.map(|dump| (dump, listing.listing.clone()));
+        let known = listing.clone();
         if !self.sit(sitting, listing, first, &mut controls)? {
             return Ok(());
         }
@@ -71,7 +66,7 @@ impl Drill<'_> {
             let Some(sitting) = sitting else {
                 return Ok(());
             };
-            let listing = self.list_again(&sitting.lab, known.as_ref())?;
+            let listing = self.list_again(&sitting.lab, &known)?;
             self.records.send(&Record::Ruleset(listing.clone()));
             let alone = std::slice::from_ref(conversation);
             if !self.sit(sitting, listing, alone, &mut controls)? {
@@ -165,25 +160,26 @@ impl Drill<'_> {
     }
 
     /// Lists the rules of the candidate in a further lab; the kernel tells whether they are what they were.
-    fn list_again(&self, lab: &Lab, known: Option<&(Dump, String)>) -> Result<Listing, Broken> {
-        let list = || match (known, Dump::read()) {
-            (Some((dump, text)), Ok(now)) if *dump == now => {
+    fn list_again(&self, lab: &Lab, known: &Listing) -> Result<Listing, Broken> {
+        let list = || match program_dump() {
+            Ok(dump) if known.program.as_ref() == Some(&dump) => {
                 let mut listing = Listing {
-                    listing: text.clone(),
+                    listing: known.listing.clone(),
+                    program: Some(dump),
                     ..Listing::default()
                 };
                 candidate::list_legacy(&mut listing)?;
                 Ok(listing)
             }
-            _ => Listed::start(&self.plan.candidate.list)?.finish(),
+            Ok(_) | Err(_) => Listed::start(&self.plan.candidate.list)?.finish(),
         };
         lab.firewall.run(self.world, list)
     }
 
     /// The rules with their counters and the elements of their sets.
     fn list_state(&self, lab: &Lab) -> Result<String, Broken> {
-        let list = || Listed::start(&self.plan.candidate.list_state)?.finish();
-        Ok(lab.firewall.run(self.world, list)?.listing)
+        let list = || Listed::start(&self.plan.candidate.list_state)?.text();
+        lab.firewall.run(self.world, list)
     }
 
     /// The numbers that the rules, or the sets of ports that they look at, name.

@@ -13,7 +13,7 @@ use firedrill_wire::protocol::{
 
 use self::command::{Meanwhile, Running};
 use crate::{
-    kernel::{nftables::NftSocket, xtables},
+    kernel::{dump::program_dump, nftables::NftSocket, xtables},
     sandbox::{ids, root},
 };
 
@@ -141,19 +141,25 @@ impl Listed {
         command::start(list).map(Self)
     }
 
-    /// Waits for it, in the namespace that is listed.
+    /// Waits for it, in the namespace that is listed, and adds what nft does not list.
     pub(crate) fn finish(self) -> Result<Listing, Broken> {
+        let mut listing = Listing {
+            listing: self.text()?,
+            program: program_dump().ok(),
+            ..Listing::default()
+        };
+        list_legacy(&mut listing)?;
+        Ok(listing)
+    }
+
+    /// Waits for what the command prints.
+    pub(crate) fn text(self) -> Result<String, Broken> {
         let finished = match self.0 {
             Ok(running) => running.finish(LISTING_LIMIT)?,
             Err(failure) => Err(failure),
         };
         let output = finished.map_err(|failure| cannot_list(&failure))?;
-        let mut listing = Listing {
-            listing: String::from_utf8_lossy(&output.stdout).into_owned(),
-            ..Listing::default()
-        };
-        list_legacy(&mut listing)?;
-        Ok(listing)
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 

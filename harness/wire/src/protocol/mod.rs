@@ -12,7 +12,7 @@ pub use crate::bytes::{Bytes, hex};
 use crate::packet::{Answer, Packet};
 
 /// Version of this protocol; the agent refuses any other.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Everything the agent needs for one scenario.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -570,6 +570,10 @@ pub struct Listing {
     /// Of `ip6tables-legacy-save`, likewise.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub ip6tables: String,
+    /// The rules of nftables as the kernel dumps them: netlink messages (`NFT_MSG_NEWTABLE` and its like,
+    /// linux/netfilter/nf_tables.h), without the harness's own tables; `None` if they could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Bytes>,
 }
 
 /// A table of legacy iptables as the kernel hands it out.

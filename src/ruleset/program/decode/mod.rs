@@ -360,3 +360,144 @@ fn flowtable(mut a: Attributes<'_>) -> Option<Flowtable> {
     };
     hook.is_empty().then_some(flowtable)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ruleset::program::{CmpOp, Expression, RawAttribute};
+
+    /// An attribute with its header and padding.
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(value.len() + 4).unwrap();
+        let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn framed(kind: u16, family: u8, attributes: &[Vec<u8>]) -> Vec<u8> {
+        let attributes = attributes.concat();
+        let mut bytes = vec![0; HEADERS];
+        let length = u32::try_from(HEADERS + attributes.len()).unwrap();
+        bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
+        bytes[NETLINK_HEADER] = family;
+        bytes.extend(attributes);
+        bytes
+    }
+
+    /// The table `inet t` (handle 1) with the chain `c` (handle 2) and in it a rule (handle 3) with one expression.
+    fn rule_with(name: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
+        let named = attribute(1, b"t\0");
+        let table = [named.clone(), attribute(4, &1_u64.to_be_bytes())];
+        let chain = [
+            named.clone(),
+            attribute(2, &2_u64.to_be_bytes()),
+            attribute(3, b"c\0"),
+        ];
+        let name = attribute(1, format!("{name}\0").as_bytes());
+        let data = attribute(2, &attributes.concat());
+        let expression = attribute(1, &[name, data].concat());
+        let rule = [
+            named,
+            attribute(2, b"c\0"),
+            attribute(3, &3_u64.to_be_bytes()),
+            attribute(4, &expression),
+        ];
+        [
+            framed(message::NEW_TABLE, 1, &table),
+            framed(message::NEW_CHAIN, 1, &chain),
+            framed(message::NEW_RULE, 1, &rule),
+        ]
+        .concat()
+    }
+
+    fn only_expression(dump: &[u8]) -> Expression {
+        let program = Program::decode(dump).unwrap();
+        let rule = &program.tables[0].chains[0].rules[0];
+        assert_eq!(rule.handle, 3);
+        rule.expressions[0].clone()
+    }
+
+    /// `cmp eq reg N 0x00000016`.
+    fn cmp(register: u32) -> [Vec<u8>; 3] {
+        [
+            attribute(1, &register.to_be_bytes()),
+            attribute(2, &0_u32.to_be_bytes()),
+            attribute(3, &attribute(1, &[0, 22])),
+        ]
+    }
+
+    #[test]
+    fn both_spellings_of_a_register_are_one() {
+        let [large, small] = [2, 12].map(|number| only_expression(&rule_with("cmp", &cmp(number))));
+        assert_eq!(large, small);
+        let Expression::Cmp { source, op, value } = large else {
+            panic!("{large:?}");
+        };
+        assert_eq!((source.word(), op, value), (4, CmpOp::Eq, vec![0, 22]));
+    }
+
+    #[test]
+    fn an_unknown_attribute_makes_an_expression_opaque() {
+        let attributes = [cmp(1).to_vec(), vec![attribute(9, &[1])]].concat();
+        let Expression::Opaque { name, attributes } =
+            only_expression(&rule_with("cmp", &attributes))
+        else {
+            panic!("an attribute was dropped");
+        };
+        let kinds: Vec<u16> = attributes.iter().map(|attribute| attribute.kind).collect();
+        assert_eq!((name.as_str(), kinds), ("cmp", vec![1, 2, 3, 9]));
+    }
+
+    #[test]
+    fn an_unknown_expression_is_opaque_with_its_bytes() {
+        let opaque = Expression::Opaque {
+            name: "later".to_owned(),
+            attributes: vec![RawAttribute {
+                kind: 1,
+                value: vec![7],
+            }],
+        };
+        assert_eq!(
+            only_expression(&rule_with("later", &[attribute(1, &[7])])),
+            opaque
+        );
+    }
+
+    #[test]
+    fn expressions_nested_too_deep_are_opaque() {
+        let mut expression = attribute(1, b"notrack\0");
+        for _ in 0..1_000 {
+            let numbers = [1, 2, 3, 4].map(|kind| attribute(kind, &0_u32.to_be_bytes()));
+            let data = [numbers.concat(), attribute(5, &expression)].concat();
+            expression = [attribute(1, b"inner\0"), attribute(2, &data)].concat();
+        }
+        let inner = attribute(1, &0_u32.to_be_bytes());
+        let dump = rule_with("inner", &[inner, attribute(5, &expression)]);
+        assert!(matches!(only_expression(&dump), Expression::Opaque { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Program::decode(&bytes);
+        }
+
+        #[test]
+        fn mutated_dumps_never_panic(
+            place in any::<prop::sample::Index>(),
+            value in any::<u8>(),
+            end in any::<prop::sample::Index>(),
+        ) {
+            let mut dump = rule_with("cmp", &cmp(1));
+            let place = place.index(dump.len());
+            dump[place] = value;
+            let _ = Program::decode(&dump);
+            dump.truncate(end.index(dump.len()));
+            let _ = Program::decode(&dump);
+        }
+    }
+}
