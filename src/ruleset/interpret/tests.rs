@@ -621,3 +621,28 @@ fn the_addresses_of_an_established_connection_are_unknown_behind_nat() {
     let interpretation = interpreter.run(&established, &passages, &mut State::default());
     assert_eq!(evaluated(&interpretation), [(2, Yes, Maybe)]);
 }
+
+/// `statistic_mt` (net/netfilter/xt_statistic.c), with `count` as `--mode nth --every 3 --packet 0` sets it
+/// (extensions/libxt_statistic.c): the first packet matches, and then every third.
+#[test]
+fn the_first_packet_of_a_statistic_cycle_matches_with_packet_0() {
+    // `struct xt_statistic_info`: mode, flags, every less one, packet, count, and the kernel's pointer.
+    let mut info = Vec::new();
+    info.extend([1_u16, 0].map(u16::to_ne_bytes).concat());
+    info.extend([2_u32, 0, 2].map(u32::to_ne_bytes).concat());
+    info.extend([0; 8]);
+    let statistic = Expression::XtMatch(XtExtension {
+        name: "statistic".to_owned(),
+        revision: 0,
+        info,
+    });
+    let mut program = forward(vec![rule(1, [statistic])]);
+    program.tables[0].family = Family::Ip;
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let mut state = State::default();
+    let matched = [(); 4].map(|()| {
+        let passages = [passage(Hook::Forward)];
+        evaluated(&interpreter.run(&facts(syn(80)), &passages, &mut state))[0].2
+    });
+    assert_eq!(matched, [Yes, No, No, Yes]);
+}

@@ -531,7 +531,8 @@ impl Evaluation<'_, '_> {
         let cell = self.own_cell();
         self.access(cell.clone(), AccessMode::ReadWrite);
         let CellContent::Number(Some(before)) =
-            self.content_or(&cell, || CellContent::Number(Some(initial)))
+            // What iptables sets as `count` for `--packet` (extensions/libxt_statistic.c).
+            self.content_or(&cell, || CellContent::Number(Some(every.wrapping_sub(initial))))
         else {
             self.flow.state.set(cell, CellContent::Number(None));
             return Effect::either(Doubt::State);

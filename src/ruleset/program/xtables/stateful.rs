@@ -218,7 +218,7 @@ pub enum StatisticMatch {
     Nth {
         /// One less than the number of packets.
         every: u32,
-        /// The counter at the beginning.
+        /// Which packet of them matches, from 0.
         initial: u32,
         /// Whether the match is for all others.
         inverted: bool,
