@@ -23,16 +23,13 @@ use nix::{
     sys::wait::{WaitStatus, waitpid},
 };
 
-use crate::{agent, kernel::sys, sandbox::Home};
+use crate::{agent::serve::serve_plan, kernel::sys, sandbox::home::Home};
 
 /// The argument of the role that holds the container.
 pub(crate) const HOLD: &str = "hold";
 
 /// The argument of the role that serves plans.
 pub(crate) const SERVE: &str = "serve";
-
-/// The folder of the agent in the container, which no candidate sees: the private root covers it.
-pub(crate) const FOLDER: &str = "/.firedrill";
 
 /// How long a container without a server is held: its launcher was killed between the two steps. Far
 /// more than the engine needs on a busy machine.
@@ -91,7 +88,7 @@ pub(crate) fn serve() -> i32 {
                 _ => return 1,
             },
             Ok(None) => {
-                agent::serve_plan(&control, records, Home::Container, Instant::now());
+                serve_plan(&control, records, Home::Container, Instant::now());
                 close_at_once();
                 // Without running the destructors of what is closed.
                 std::process::exit(0);

@@ -9,7 +9,7 @@ use firedrill_wire::protocol::{
 };
 
 use crate::{
-    agent::{Records, conversation::Talk, sweep},
+    agent::{conversation::Talk, records::Records, sweep},
     candidate::{self, Listed, Root},
     kernel::{dump::program_dump, netns::NetNs, nftables::NftSocket},
     lab::Lab,

@@ -17,14 +17,11 @@ use nix::{
 
 use firedrill_wire::protocol::{Broken, Command, CommandFailure};
 
-use crate::{candidate::transaction, error::Doing, kernel::sys};
+use crate::{candidate::transaction, error::Doing, kernel::sys, sandbox::home::SEARCH_PATH};
 
 /// How long a loader may take before it counts as hanging. The slowest real one (firewalld with
 /// thousands of rules) needs some seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Where programs are looked up inside the sandbox.
-pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Something to do again and again while a command runs, if anything.
 pub(crate) type Meanwhile<'a, 'b> = Option<&'a mut (dyn FnMut() -> Result<(), Broken> + 'b)>;

@@ -1,7 +1,10 @@
 //! The configuration under test: its files, the commands that load it, and the listing of the rules that
 //! result.
+//!
+//! This room runs the commands that a plan names. It never knows what the configuration means.
 
 pub(crate) mod command;
+mod legacy;
 mod transaction;
 
 use std::{fs::OpenOptions, io::Read as _, os::unix::fs::OpenOptionsExt as _, path::Path};
@@ -13,7 +16,7 @@ use firedrill_wire::protocol::{
 
 use self::command::{Meanwhile, Running};
 use crate::{
-    kernel::{dump::program_dump, nftables::NftSocket, xtables},
+    kernel::{dump::program_dump, nftables::NftSocket},
     sandbox::{ids, root},
 };
 
@@ -165,7 +168,7 @@ impl Listed {
 
 /// Lists the rules of legacy iptables.
 pub(crate) fn list_legacy(into: &mut Listing) -> Result<(), Broken> {
-    xtables::list(into, LISTING_LIMIT)?.map_err(|failure| cannot_list(&failure))
+    legacy::list(into, LISTING_LIMIT)?.map_err(|failure| cannot_list(&failure))
 }
 
 fn cannot_list(failure: &CommandFailure) -> Broken {

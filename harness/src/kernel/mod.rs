@@ -15,4 +15,6 @@ pub(crate) mod nftables;
 pub(crate) mod route;
 pub(crate) mod socket;
 pub(crate) mod sys;
+pub(crate) mod trace;
+mod users;
 pub(crate) mod xtables;

@@ -1,4 +1,4 @@
-//! Legacy iptables (x_tables): its rules as listed, and its trace.
+//! Legacy iptables (x_tables): whether it is in use, and its trace.
 //!
 //! x_tables traces a packet as nftables does once the packet is marked, which the harness's own
 //! nftables table does for both. Only the way out differs: `TRACE: table:chain:rule:number` through the
@@ -10,28 +10,20 @@ use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     io,
-    path::PathBuf,
 };
 
 use netlink_packet_core::NlasIterator;
 use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 
-use firedrill_wire::protocol::{
-    Broken, Bytes, Command, CommandFailure, Listing, Trace, TraceEvent, TraceKind, TraceVerdict,
-};
+use firedrill_wire::protocol::{Broken, Bytes, Trace, TraceEvent, TraceKind, TraceVerdict};
 
 use crate::{
-    candidate::command,
     error::Doing,
-    kernel::{
-        ipset::ipset_messages,
-        legacy::legacy_tables,
-        netlink::{self, DATAGRAM_BYTES, HEADER, HEADERS},
-    },
+    kernel::netlink::{self, DATAGRAM_BYTES, HEADER, HEADERS},
 };
 
 /// What the tables of an address family are called.
-struct Family {
+pub(crate) struct Family {
     /// `AF_INET`, `AF_INET6`.
     number: u8,
     /// In trace events.
@@ -39,10 +31,10 @@ struct Family {
     /// In `/proc/net`: the names of its tables.
     tables: &'static str,
     /// Lists them.
-    save: &'static str,
+    pub(crate) save: &'static str,
 }
 
-const FAMILIES: [Family; 2] = [
+pub(crate) const FAMILIES: [Family; 2] = [
     Family {
         number: libc::AF_INET as u8,
         name: "legacy ip",
@@ -60,7 +52,7 @@ const FAMILIES: [Family; 2] = [
 impl Family {
     /// Whether the current network namespace has tables of it. A kernel without x_tables has no such
     /// file.
-    fn in_use(&self) -> bool {
+    pub(crate) fn in_use(&self) -> bool {
         fs::read_to_string(format!("/proc/thread-self/net/{}", self.tables))
             .is_ok_and(|names| !names.trim().is_empty())
     }
@@ -69,47 +61,6 @@ impl Family {
 /// Whether the current network namespace has legacy tables.
 pub(crate) fn in_use() -> bool {
     FAMILIES.iter().any(Family::in_use)
-}
-
-/// Fills in the legacy rules and the sets of ipset of the current network namespace.
-pub(crate) fn list(into: &mut Listing, limit: usize) -> Result<Result<(), CommandFailure>, Broken> {
-    into.legacy_tables = legacy_tables().ok();
-    into.ipsets = ipset_messages().ok();
-    for (family, listing) in FAMILIES
-        .iter()
-        .zip([&mut into.iptables, &mut into.ip6tables])
-    {
-        if !family.in_use() {
-            continue;
-        }
-        let command = Command {
-            argv: vec![family.save.to_owned()],
-            cwd: PathBuf::from("/"),
-            env: Vec::new(),
-        };
-        let finished = match command::start(&command)? {
-            Ok(running) => running.finish(limit)?,
-            Err(failure) => Err(failure),
-        };
-        match finished {
-            Ok(output) => *listing = without_state(&String::from_utf8_lossy(&output.stdout)),
-            Err(failure) => return Ok(Err(failure)),
-        }
-    }
-    Ok(Ok(()))
-}
-
-/// A listing without its comments, which hold the time, and the counters of policies: equal for equal
-/// rules.
-fn without_state(listing: &str) -> String {
-    listing
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .flat_map(|line| match line.strip_prefix(':') {
-            Some(chain) => [":", chain.split(" [").next().unwrap_or(chain), "\n"],
-            None => ["", line, "\n"],
-        })
-        .collect()
 }
 
 /// `NFNL_SUBSYS_ULOG` and its messages (linux/netfilter/nfnetlink_log.h).
@@ -207,7 +158,7 @@ impl LogSocket {
         }
     }
 
-    /// Takes all events that are there, as [`crate::kernel::nftables::TraceSocket::drain`] does.
+    /// Takes all events that are there, as [`crate::kernel::trace::TraceSocket::drain`] does.
     pub(crate) fn drain(&mut self, trace: &mut Trace) {
         let mut buffer = vec![0; DATAGRAM_BYTES];
         for _ in 0..MAX_RECORDS {
@@ -434,13 +385,5 @@ mod tests {
         );
         assert_eq!(trace.events[2].kind, TraceKind::Return);
         assert_eq!(trace.events[4].handle, Some(3));
-    }
-
-    #[test]
-    fn equal_rules_have_equal_listings_whatever_was_counted() {
-        let one = "# Generated at noon\n*filter\n:INPUT DROP [7:60]\n-A INPUT -j ACCEPT\nCOMMIT\n";
-        let other = "*filter\n:INPUT DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n# Completed\n";
-        assert_eq!(without_state(one), without_state(other));
-        assert!(without_state(one).contains(":INPUT DROP\n-A INPUT"));
     }
 }

@@ -3,6 +3,8 @@
 //! Far ends have no IP stack of their own: they are veth ends on which the prober sends and listens.
 //! Addresses that should answer are entered as permanent neighbours, so no resolution, no duplicate
 //! address detection and no router discovery disturbs a verdict.
+//!
+//! This room owns interfaces, addresses, routes and sysctls. It never sends a packet.
 
 use std::{fs, net::IpAddr};
 

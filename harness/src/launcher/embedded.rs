@@ -19,7 +19,7 @@ use tokio::{
 use super::{Channel, LaunchError, Session};
 use firedrill_wire::protocol::Plan;
 
-use crate::{agent, candidate::command};
+use crate::{agent, sandbox::home::SEARCH_PATH};
 
 /// Starts an agent that is silent but for its records.
 ///
@@ -118,12 +118,7 @@ fn spawn(control: OwnedFd, input: fn() -> Stdio, output: fn() -> Stdio) -> io::R
 #[must_use]
 pub fn nft_version() -> Option<String> {
     let output = std::process::Command::new("/usr/bin/env")
-        .args([
-            "-i",
-            &format!("PATH={}", command::SEARCH_PATH),
-            "nft",
-            "--version",
-        ])
+        .args(["-i", &format!("PATH={}", SEARCH_PATH), "nft", "--version"])
         .stdin(Stdio::null())
         .output()
         .ok()

@@ -6,10 +6,12 @@
 //! evidence; a barrier that does not come back makes the probe inconclusive. How long it takes does not matter: a
 //! *witness*, sent behind a barrier where no candidate can reach it, tells when the kernel has come to both, and
 //! a barrier that was lost in a full queue is sent again.
+//!
+//! This room owns the sockets of one lab. It never decides what is sent next, and never what it proves.
 
+mod frame;
 pub(crate) mod mute;
 mod stencil;
-pub(crate) mod users;
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -33,19 +35,21 @@ use firedrill_wire::{
     },
 };
 
-use self::{mute::Mute, stencil::Stencil};
+use self::{
+    frame::{frame, frame_to_firewall},
+    mute::Mute,
+    stencil::Stencil,
+};
 use crate::{
     error::Doing,
     kernel::{
         counters::{Conntrack, Counters},
         netns::NetNs,
         nflog::LogSocket,
-        nftables::{NftSocket, TRACE_TABLE, TraceSocket},
+        nftables::{NftSocket, TRACE_TABLE},
         route::RouteSocket,
-        socket::{
-            ETHERTYPE_BARRIER, Inbox, InputSocket, Memberships, OutputSocket, PacketSocket, frame,
-            frame_to_firewall,
-        },
+        socket::{ETHERTYPE_BARRIER, Inbox, InputSocket, Memberships, OutputSocket, PacketSocket},
+        trace::TraceSocket,
     },
     lab::{LOOPBACK_INDEX, Lab, Link, devices},
 };

@@ -2,7 +2,7 @@
 
 use firedrill_wire::packet::{Packet, Transport, craft};
 
-use crate::{kernel::socket::frame_to_firewall, lab::Link};
+use crate::{lab::Link, prober::frame::frame_to_firewall};
 
 /// A frame to write others from.
 pub(crate) struct Stencil {

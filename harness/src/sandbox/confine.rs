@@ -23,7 +23,7 @@ use nix::sys::{
 
 use firedrill_wire::protocol::Broken;
 
-use crate::{error::Doing, kernel::sys, sandbox::Home};
+use crate::{error::Doing, kernel::sys, sandbox::home::Home};
 
 /// The capabilities that remain (linux/capability.h): files, users and networks. Without
 /// `CAP_SYS_ADMIN` there is no mount, no namespace and no cgroup to be had, without `CAP_SYS_PTRACE` no

@@ -23,7 +23,7 @@ use nix::{
 
 use firedrill_wire::protocol::Broken;
 
-use crate::{error::Doing, kernel::sys};
+use crate::{error::Doing, kernel::sys, sandbox::home::SEARCH_PATH};
 
 /// What root becomes on the host before it enters the sandbox: an identity that owns nothing there, so
 /// that not even a sysctl of the host can be written from inside. The first of [`COUNT`]; above the
@@ -156,9 +156,7 @@ fn map_granted(sandbox: Pid, uid: Uid, gid: Gid) -> io::Result<()> {
         for range in [own, range] {
             command.args([range.inside, range.first, range.count].map(|number| number.to_string()));
         }
-        command
-            .env_clear()
-            .env("PATH", crate::candidate::command::SEARCH_PATH);
+        command.env_clear().env("PATH", SEARCH_PATH);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -3,8 +3,12 @@
 //!
 //! Everything in it dies with it: the agent is PID 1 of its PID namespace, and it ends when the
 //! control channel to its launcher does, so a launcher killed at any moment leaves nothing behind.
+//!
+//! This room owns namespaces, identities, the private root and what programs may do in it. It never
+//! builds a network, and never runs a candidate's command.
 
 mod confine;
+pub(crate) mod home;
 pub(crate) mod ids;
 pub(crate) mod root;
 
@@ -27,21 +31,11 @@ use nix::{
 
 use firedrill_wire::protocol::Broken;
 
-use self::ids::Mapper;
+use self::{home::Home, ids::Mapper};
 use crate::{
     error::Doing,
     kernel::{netns::NetNs, sys},
 };
-
-/// What is around the sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Home {
-    /// The user's machine.
-    Machine,
-    /// A disposable container whose root we are, with `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`. That root may
-    /// well be the host's, so what is namespaced by nothing else has to be kept from it here.
-    Container,
-}
 
 /// The namespaces the agent finds itself in.
 pub(crate) struct Sandbox {

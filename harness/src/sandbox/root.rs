@@ -20,7 +20,10 @@ use nix::{
 
 use firedrill_wire::protocol::Broken;
 
-use crate::{agent::container, error::Doing, sandbox::Home};
+use crate::{
+    error::Doing,
+    sandbox::home::{AGENT_FOLDER, Home},
+};
 
 /// Where the new root is assembled: it is covered in this mount namespace only. An image need not have it.
 const ASSEMBLY: &str = "/tmp";
@@ -80,7 +83,7 @@ pub(crate) fn enter(home: Home) -> Result<(), Broken> {
     let mounts = mount_points()?;
     let assembly = match home {
         Home::Machine => ASSEMBLY,
-        Home::Container => container::FOLDER,
+        Home::Container => AGENT_FOLDER,
     };
     mount_simple(
         "tmpfs",
