@@ -6,3 +6,4 @@
 mod bytes;
 pub mod packet;
 pub mod protocol;
+mod usual;
