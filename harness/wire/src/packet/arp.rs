@@ -1,11 +1,26 @@
-//! ARP (RFC 826): how a message relates to a probe. It has no place for a mark, and is known by what it asks.
+//! ARP (RFC 826) for Ethernet and IPv4.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Answer, Arp, Packet, Relation};
+use serde::{Deserialize, Serialize};
+
+use crate::usual::is_usual;
+
+/// An ARP message (RFC 826) for Ethernet and IPv4.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arp {
+    /// Operation: 1 asks, 2 answers.
+    pub operation: u16,
+    /// Sender's hardware address; that of the frame when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub sender: Option<[u8; 6]>,
+    /// Target's hardware address; unknown (zero) when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub target: Option<[u8; 6]>,
+}
 
 /// Operations.
-mod operation {
+pub(super) mod operation {
     pub const REQUEST: u16 = 1;
     pub const REPLY: u16 = 2;
 }
@@ -13,16 +28,30 @@ mod operation {
 /// Ethernet and IPv4, with the lengths of their addresses.
 const HEADER: [u8; 6] = [0, 1, 0x08, 0, 6, 4];
 
+/// A whole ARP message; a sender's hardware address that is not given is left zero, for the frame to fill in.
+pub(super) fn write(source: IpAddr, destination: IpAddr, header: &Arp) -> Vec<u8> {
+    let mut bytes = HEADER.to_vec();
+    bytes.extend(header.operation.to_be_bytes());
+    for (hardware, address) in [(header.sender, source), (header.target, destination)] {
+        bytes.extend(hardware.unwrap_or_default());
+        match address {
+            IpAddr::V4(address) => bytes.extend(address.octets()),
+            IpAddr::V6(_) => bytes.extend([0; 4]),
+        }
+    }
+    bytes
+}
+
 /// A message as it was seen.
-struct Message {
-    operation: u16,
-    sender_mac: [u8; 6],
-    sender: IpAddr,
-    target: IpAddr,
+pub(super) struct Message {
+    pub(super) operation: u16,
+    pub(super) sender_mac: [u8; 6],
+    pub(super) sender: IpAddr,
+    pub(super) target: IpAddr,
 }
 
 impl Message {
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let body = bytes.strip_prefix(&HEADER)?;
         let address = |at: usize| {
             let octets: &[u8; 4] = body.get(at..)?.first_chunk()?;
@@ -37,29 +66,12 @@ impl Message {
     }
 }
 
-/// Tells how a message that was seen relates to a probe.
-pub(super) fn relate(probe: &Packet, arp: &Arp, bytes: &[u8]) -> Relation {
-    let Some(message) = Message::parse(bytes) else {
-        return Relation::Unrelated;
-    };
-    let ends = (message.sender, message.target);
-    let mac = arp.sender.is_none_or(|mac| mac == message.sender_mac);
-    if message.operation == arp.operation && ends == (probe.source, probe.destination) && mac {
-        return Relation::Itself;
-    }
-    let answers = (arp.operation, message.operation) == (operation::REQUEST, operation::REPLY);
-    if answers && ends == (probe.destination, probe.source) {
-        return Relation::Answer(Answer::Other);
-    }
-    Relation::Unrelated
-}
-
 #[cfg(test)]
 mod tests {
     use etherparse::ArpPacketSlice;
 
     use super::*;
-    use crate::packet::{Transport, craft, relate_bytes};
+    use crate::packet::{Answer, Packet, Relation, Transport, craft, relate_bytes};
 
     fn probe(operation: u16) -> Packet {
         let ends = ["198.51.100.7", "192.0.2.1"].map(|end| end.parse().unwrap());

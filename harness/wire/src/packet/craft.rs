@@ -1,10 +1,11 @@
 //! From a [`Packet`] to its bytes, IP header first.
 
 use super::{
-    Packet, Transport, fragments,
-    ip::{self, body},
-    other,
-    transport::transport,
+    Packet, Transport, Udp, arp,
+    context::{Ends, PacketContext},
+    fragments, gre, icmp, igmp,
+    ip::{self, Body, IpHeader},
+    ipsec, ospf, sctp, tcp, udp, udp_lite, vrrp,
 };
 
 /// The bytes of a packet as a whole, from its IP header on. Lengths and checksums are valid unless the
@@ -12,11 +13,11 @@ use super::{
 #[must_use]
 pub fn craft(packet: &Packet) -> Vec<u8> {
     let mut bytes = match &packet.transport {
-        Transport::Arp(header) => other::arp(packet, header),
+        Transport::Arp(header) => arp::write(packet.source, packet.destination, header),
         Transport::Bytes(bytes) => bytes.0.clone(),
         _ => {
-            let body = body(packet, &transport(packet));
-            ip::assemble(packet, &body, packet.ip.fragment.as_ref())
+            let (header, body) = parts(packet);
+            ip::write(&header, &body, packet.ip.fragment.as_ref())
         }
     };
     if let Some(length) = packet.cut.truncate {
@@ -29,8 +30,65 @@ pub fn craft(packet: &Packet) -> Vec<u8> {
 #[must_use]
 pub fn pieces(packet: &Packet) -> Vec<Vec<u8>> {
     match &packet.cut.pieces {
-        Some(pieces) => fragments::cut(packet, &body(packet, &transport(packet)), pieces),
+        Some(pieces) => {
+            let (header, body) = parts(packet);
+            fragments::cut(&header, &body, pieces)
+        }
         None => vec![craft(packet)],
+    }
+}
+
+/// The IP header, and what follows it.
+fn parts(packet: &Packet) -> (IpHeader<'_>, Body) {
+    let context = PacketContext {
+        ends: Ends::of(packet.source, packet.destination),
+        cookie: packet.cookie,
+    };
+    let header = IpHeader {
+        ip: &packet.ip,
+        context,
+        ttl: packet.ttl,
+        protocol: packet.carried(),
+        is_cut: packet.cut.pieces.is_some(),
+    };
+    let body = ip::body(&header, &transport(packet, &context));
+    (header, body)
+}
+
+/// The bytes after the IP header and its extension headers.
+fn transport(packet: &Packet, context: &PacketContext) -> Vec<u8> {
+    match &packet.transport {
+        Transport::Tcp(header) => tcp::write(context, header),
+        Transport::Udp(header) => udp::write(context, header),
+        Transport::Icmp(header) => {
+            let quoted = header.quoted(context.is_ipv6());
+            let quoted = quoted.map(|datagram| craft(&quoted_packet(packet, datagram)));
+            icmp::write(context, header, &quoted.unwrap_or_default())
+        }
+        Transport::UdpLite(header) => udp_lite::write(context, header),
+        Transport::Sctp(header) => sctp::write(context, header),
+        Transport::Igmp(header) => igmp::write(context, header),
+        Transport::Gre(header) => gre::write(context, header),
+        Transport::Esp(header) => ipsec::write_esp(context, header),
+        Transport::Ah(header) => ipsec::write_ah(context, header),
+        Transport::Ospf(header) => ospf::write(context, header),
+        Transport::Vrrp(header) => vrrp::write(context, header),
+        Transport::Other { payload, .. } => payload.bytes(context.cookie, &context.mark()),
+        // They are whole packets: see `craft`.
+        Transport::Arp(_) | Transport::Bytes(_) => Vec::new(),
+    }
+}
+
+/// The packet that an ICMP error quotes: from the destination of the error to its source.
+fn quoted_packet(error: &Packet, datagram: icmp::QuotedDatagram) -> Packet {
+    let udp = Transport::Udp(Udp {
+        sport: datagram.port,
+        dport: datagram.port,
+        ..Udp::default()
+    });
+    Packet {
+        ttl: datagram.ttl,
+        ..Packet::new(error.destination, error.source, error.cookie, udp)
     }
 }
 
@@ -43,7 +101,10 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::packet::{Icmp, Tcp, Udp};
+    use crate::{
+        bytes::Bytes,
+        packet::{Extension, Icmp, Igmp, Ospf, Payload, Sctp, Tcp, UdpLite, Vrrp},
+    };
 
     fn addresses(family: u8) -> (IpAddr, IpAddr) {
         let (source, destination) = match family {
@@ -148,5 +209,155 @@ mod tests {
                 other => panic!("type {kind}: {other:?}"),
             }
         }
+    }
+    /// RFC 1071: the sum over everything, checksum included, is all ones.
+    fn sum(bytes: &[u8]) -> u16 {
+        let words = bytes.chunks(2).map(|word| match word {
+            [high, low] => u32::from(*high) << 8 | u32::from(*low),
+            [high] => u32::from(*high) << 8,
+            _ => 0,
+        });
+        let sum: u32 = words.sum();
+        let folded = (sum & 0xffff) + (sum >> 16);
+        ((folded & 0xffff) + (folded >> 16)) as u16
+    }
+
+    /// The pseudo header of RFC 768 and RFC 8200 section 8.1.
+    fn with_pseudo_header(packet: &Packet, protocol: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut all = Vec::new();
+        for address in [packet.source, packet.destination] {
+            match address {
+                IpAddr::V4(address) => all.extend(address.octets()),
+                IpAddr::V6(address) => all.extend(address.octets()),
+            }
+        }
+        all.extend((bytes.len() as u32).to_be_bytes());
+        all.extend([0, 0, 0, protocol]);
+        all.extend(bytes);
+        all
+    }
+
+    #[rstest]
+    #[case::igmp(2, Transport::Igmp(Igmp { kind: 0x16, max_response: 0, group: [239, 1, 1, 1].into(), checksum: None }))]
+    #[case::ospf(89, Transport::Ospf(Ospf { kind: 1, router: [192, 0, 2, 1].into(), area: [0; 4].into(), payload: Payload::Usual }))]
+    #[case::vrrp_2(112, Transport::Vrrp(Vrrp { version: 2, router: 1, priority: 100, interval: 1, addresses: vec![[192, 0, 2, 9].into()] }))]
+    fn a_checksum_over_the_message_alone_is_right(
+        #[case] number: u8,
+        #[case] transport: Transport,
+    ) {
+        let bytes = craft(&packet(4, transport));
+        assert_eq!(bytes[9], number);
+        assert_eq!(sum(&bytes[20..]), 0xffff);
+    }
+
+    #[rstest]
+    #[case::udp_lite(136, Transport::UdpLite(UdpLite { sport: 1, dport: 2, ..UdpLite::default() }))]
+    #[case::vrrp_3(112, Transport::Vrrp(Vrrp { version: 3, router: 1, priority: 100, interval: 100, addresses: Vec::new() }))]
+    fn a_checksum_with_the_pseudo_header_is_right(
+        #[case] number: u8,
+        #[case] transport: Transport,
+        #[values(4, 6)] family: u8,
+    ) {
+        let probe = packet(family, transport);
+        let bytes = craft(&probe);
+        let header = if family == 4 { 20 } else { 40 };
+        assert_eq!(
+            sum(&with_pseudo_header(&probe, number, &bytes[header..])),
+            0xffff
+        );
+    }
+
+    #[test]
+    fn ospf_for_ipv6_is_version_3_with_the_pseudo_header() {
+        let ospf = Ospf {
+            kind: 1,
+            router: [192, 0, 2, 1].into(),
+            area: [0; 4].into(),
+            payload: Payload::Usual,
+        };
+        let probe = packet(6, Transport::Ospf(ospf));
+        let bytes = &craft(&probe)[40..];
+        assert_eq!(bytes[0], 3);
+        assert_eq!(sum(&with_pseudo_header(&probe, 89, bytes)), 0xffff);
+    }
+
+    /// RFC 3828 section 3.1: what is behind the coverage may change.
+    #[test]
+    fn a_partial_checksum_covers_only_its_part() {
+        let partly = |text: &str| {
+            let udp = UdpLite {
+                sport: 1,
+                dport: 2,
+                coverage: 8,
+                payload: Payload::Is(Bytes(text.as_bytes().to_vec())),
+                ..UdpLite::default()
+            };
+            craft(&packet(4, Transport::UdpLite(udp)))[26..28].to_vec()
+        };
+        assert_eq!(partly("one"), partly("two"));
+    }
+
+    /// The check value of CRC-32/ISCSI, by which catalogues know it.
+    #[test]
+    fn the_crc_of_sctp_is_castagnoli_s_and_its_lowest_byte_comes_first() {
+        assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+        let sctp = Sctp {
+            sport: 1,
+            dport: 2,
+            ..Sctp::default()
+        };
+        let mut bytes = craft(&packet(4, Transport::Sctp(sctp)))[20..].to_vec();
+        let told = bytes[8..12].to_vec();
+        bytes[8..12].fill(0);
+        assert_eq!(told, crc32c::crc32c(&bytes).to_le_bytes());
+        // INIT, no flags, twenty bytes.
+        assert_eq!(bytes[12..16], [1, 0, 0, 20]);
+        assert_eq!(bytes.len(), 32);
+    }
+
+    /// IPv4 options and fragments, to an independent parser.
+    #[test]
+    fn headers_are_valid_to_an_independent_parser() {
+        let mut probe = packet(
+            4,
+            Transport::Udp(Udp {
+                sport: 1,
+                dport: 2,
+                ..Default::default()
+            }),
+        );
+        probe.ip.options = Bytes(vec![148, 4, 0, 0]);
+        probe.ip.dscp = 46;
+        let bytes = craft(&probe);
+        let parsed = SlicedPacket::from_ip(&bytes).unwrap();
+        let net = parsed.net.unwrap();
+        let header = net.ipv4_ref().unwrap().header();
+        assert_eq!(header.dcp().value(), 46);
+        assert_eq!(header.options(), [148, 4, 0, 0]);
+        assert_eq!(
+            header.header_checksum(),
+            header.to_header().calc_header_checksum()
+        );
+        assert!(matches!(parsed.transport, Some(TransportSlice::Udp(_))));
+    }
+
+    #[test]
+    fn extension_headers_are_valid_to_an_independent_parser() {
+        let mut probe = packet(
+            6,
+            Transport::Udp(Udp {
+                sport: 1,
+                dport: 2,
+                ..Default::default()
+            }),
+        );
+        let extension = |number| Extension {
+            number,
+            body: Bytes(vec![1, 4, 0, 0, 0, 0]),
+        };
+        probe.ip.extensions = vec![extension(0), extension(60)];
+        let bytes = craft(&probe);
+        let parsed = SlicedPacket::from_ip(&bytes).unwrap();
+        assert!(matches!(parsed.transport, Some(TransportSlice::Udp(_))));
     }
 }

@@ -1,20 +1,18 @@
 //! Cutting a packet into fragments (RFC 791 section 3.2, RFC 8200 section 4.5).
 
-use std::collections::BTreeSet;
-
 use super::{
-    Fragment, Packet, Pieces, Seen, SeenFragment,
-    ip::{self, Body},
+    Fragment, Pieces,
+    ip::{self, Body, IpHeader},
 };
 
 /// Offsets are counted in units of this many bytes.
 const UNIT: usize = 8;
 
 /// The fragments of a packet that are sent, in the order of sending.
-pub(super) fn cut(packet: &Packet, body: &Body, pieces: &Pieces) -> Vec<Vec<u8>> {
+pub(super) fn cut(header: &IpHeader<'_>, body: &Body, pieces: &Pieces) -> Vec<Vec<u8>> {
     let size = usize::from(pieces.size).next_multiple_of(UNIT).max(UNIT);
     let overlap = usize::from(pieces.overlap).min(size - UNIT) / UNIT * UNIT;
-    let id = packet.ip.fragment.as_ref().and_then(|claim| claim.id);
+    let id = header.ip.fragment.as_ref().and_then(|claim| claim.id);
     let mut all = Vec::new();
     let mut start = 0;
     loop {
@@ -30,7 +28,7 @@ pub(super) fn cut(packet: &Packet, body: &Body, pieces: &Pieces) -> Vec<Vec<u8>>
             protocol: body.protocol,
             bytes: body.bytes[begin..end].to_vec(),
         };
-        all.push(ip::assemble(packet, &part, Some(&fragment)));
+        all.push(ip::write(header, &part, Some(&fragment)));
         if !more {
             break;
         }
@@ -45,48 +43,6 @@ pub(super) fn cut(packet: &Packet, body: &Body, pieces: &Pieces) -> Vec<Vec<u8>>
         .collect()
 }
 
-/// Whether these sightings of the probe at one place are all of it: the whole packet, put together or not,
-/// or else every fragment that was sent.
-#[must_use]
-pub fn is_complete(probe: &Packet, sightings: &[Seen<'_>]) -> bool {
-    let Some(pieces) = &probe.cut.pieces else {
-        return !sightings.is_empty();
-    };
-    let parts: Option<Vec<(SeenFragment, usize)>> = sightings
-        .iter()
-        .map(|seen| Some((seen.fragment?, seen.payload.len())))
-        .collect();
-    // One that is no fragment has been put together.
-    let Some(parts) = parts else {
-        return true;
-    };
-    let place = |part: &SeenFragment| (part.offset, part.more);
-    let arrived: BTreeSet<_> = parts.iter().map(|(part, _)| place(part)).collect();
-    let sent = super::pieces(probe);
-    let every = sent.iter().all(|piece| {
-        let part = Seen::parse(piece).and_then(|seen| seen.fragment);
-        part.is_some_and(|part| arrived.contains(&place(&part)))
-    });
-    // Of overlapping ones a part could be missing and leave no gap.
-    every || (pieces.overlap == 0 && covers_all(parts))
-}
-
-/// Whether fragments follow each other without a gap, from the start to the last one.
-fn covers_all(mut parts: Vec<(SeenFragment, usize)>) -> bool {
-    parts.sort_by_key(|(part, _)| part.offset);
-    let mut end = 0;
-    for (part, length) in parts {
-        if part.offset > end {
-            return false;
-        }
-        end = end.max(part.offset + length);
-        if !part.more {
-            return true;
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -95,7 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::packet::{Payload, Transport, Udp, craft};
+    use crate::packet::{Packet, Payload, Transport, Udp, craft, pieces};
 
     fn probe(v6: bool, payload: u16, pieces: Option<Pieces>) -> Packet {
         let ends = if v6 {
@@ -137,29 +93,12 @@ mod tests {
             let whole = craft(&probe(v6, payload, None));
             let mut pool = IpDefragPool::<(), ()>::new();
             let mut done = None;
-            for piece in super::super::pieces(&cut) {
+            for piece in pieces(&cut) {
                 let sliced = etherparse::SlicedPacket::from_ip(&piece).unwrap();
                 done = pool.process_sliced_packet(&sliced, (), ()).unwrap();
             }
             let done = done.unwrap();
             prop_assert_eq!(&done.payload[..], &whole[if v6 { 40 } else { 20 }..]);
-        }
-
-        #[test]
-        fn a_packet_is_complete_when_no_fragment_is_missing(
-            v6 in any::<bool>(),
-            payload in 64_u16..200,
-            missing in 0_usize..4,
-        ) {
-            let cut = probe(v6, payload, pieces_of(16));
-            let sent = super::super::pieces(&cut);
-            let seen: Vec<Seen<'_>> = sent.iter().map(|piece| Seen::parse(piece).unwrap()).collect();
-            prop_assert!(is_complete(&cut, &seen));
-            let mut part = seen.clone();
-            part.remove(missing);
-            prop_assert!(!is_complete(&cut, &part));
-            let whole = craft(&probe(v6, payload, None));
-            prop_assert!(is_complete(&cut, &[Seen::parse(&whole).unwrap()]));
         }
     }
 }

@@ -1,8 +1,31 @@
-//! ICMP and ICMPv6: what a message of each type carries when nothing else is said.
+//! ICMP (RFC 792) and ICMPv6 (RFC 4443), with neighbour discovery (RFC 4861).
 
-use std::net::IpAddr;
+use pnet_packet::{icmp, icmpv6};
+use serde::{Deserialize, Serialize};
 
-use super::{Icmp, Packet, Transport, Udp, craft};
+use super::{
+    context::{Ends, PacketContext},
+    field::Checksum,
+};
+use crate::{bytes::Bytes, usual::is_usual};
+
+/// An ICMP (RFC 792) or ICMPv6 (RFC 4443) message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Icmp {
+    /// Type.
+    pub kind: u8,
+    /// Code.
+    pub code: u8,
+    /// The four bytes behind the checksum; those that the type asks for when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub rest: Option<[u8; 4]>,
+    /// What follows the first eight bytes; what the type asks for when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub data: Option<Bytes>,
+    /// The checksum; the true one when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub checksum: Option<Checksum>,
+}
 
 /// ICMPv6 types that are built with a body of their own (RFC 4861).
 mod neighbour {
@@ -13,8 +36,7 @@ mod neighbour {
     pub const REDIRECT: u8 = 137;
 }
 
-/// Traceroute's first port: what a quoted packet was sent from and to.
-const QUOTED_PORT: u16 = 33_434;
+const HEADER: usize = 8;
 
 /// Whether the type belongs to neighbour discovery (RFC 4861), whose packets travel with hop limit 255.
 #[must_use]
@@ -33,51 +55,55 @@ pub fn is_icmp_error(v6: bool, kind: u8) -> bool {
     }
 }
 
-/// The four bytes behind the checksum and the body: what the message says, or what its type asks for. An
-/// echo carries the cookie, an error quotes a packet that the destination could have sent to the source,
-/// neighbour discovery names the destination as its target.
-pub(super) fn parts(packet: &Packet, icmp: &Icmp) -> ([u8; 4], Vec<u8>) {
-    let (rest, data) = (icmp.rest, icmp.data.as_ref().map(|data| data.0.clone()));
-    match (rest, data) {
-        (Some(rest), Some(data)) => (rest, data),
-        (rest, data) => {
-            let (usual_rest, usual_data) = usual(packet, icmp);
-            (rest.unwrap_or(usual_rest), data.unwrap_or(usual_data))
-        }
+/// The packet that an error quotes when its data are not given: a UDP datagram that the destination of the
+/// error could have sent to its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QuotedDatagram {
+    /// Source and destination port: the first one of traceroute.
+    pub(super) port: u16,
+    /// Time to live or hop limit.
+    pub(super) ttl: u8,
+}
+
+impl Icmp {
+    /// What the message quotes; `None` if it is not an error, or has data of its own.
+    pub(super) fn quoted(&self, v6: bool) -> Option<QuotedDatagram> {
+        let quotes = self.data.is_none() && is_icmp_error(v6, self.kind);
+        quotes.then_some(QuotedDatagram {
+            port: 33_434,
+            ttl: 1,
+        })
     }
 }
 
-fn usual(packet: &Packet, icmp: &Icmp) -> ([u8; 4], Vec<u8>) {
-    let v6 = packet.destination.is_ipv6();
-    match packet.destination {
-        IpAddr::V6(target) if is_neighbour_discovery(icmp.kind) => {
+/// The four bytes after the checksum, and the data: as given, or as the type requires. An echo carries the
+/// cookie, an error quotes a packet, neighbour discovery names the destination as its target.
+fn parts(context: &PacketContext, icmp: &Icmp, quoted: &[u8]) -> ([u8; 4], Vec<u8>) {
+    let (usual_rest, usual_data) = usual(context, icmp, quoted);
+    let data = icmp.data.as_ref().map(|data| data.0.clone());
+    (icmp.rest.unwrap_or(usual_rest), data.unwrap_or(usual_data))
+}
+
+fn usual(context: &PacketContext, icmp: &Icmp, quoted: &[u8]) -> ([u8; 4], Vec<u8>) {
+    match context.ends {
+        Ends::V6(_, target) if is_neighbour_discovery(icmp.kind) => {
             neighbour_discovery(icmp.kind, target.octets())
         }
-        IpAddr::V4(_) | IpAddr::V6(_) if is_icmp_error(v6, icmp.kind) => {
-            let probe = Transport::Udp(Udp {
-                sport: QUOTED_PORT,
-                dport: QUOTED_PORT,
-                ..Udp::default()
-            });
-            let quoted = Packet {
-                ttl: 1,
-                ..Packet::new(packet.destination, packet.source, packet.cookie, probe)
-            };
-            // RFC 1191 and RFC 4443 section 3.2: the MTU stands in `rest`.
-            let (too_big, mtu) = if v6 {
+        Ends::V4(..) | Ends::V6(..) if is_icmp_error(context.is_ipv6(), icmp.kind) => {
+            // RFC 1191 and RFC 4443 section 3.2: the MTU is in `rest`.
+            let (too_big, mtu) = if context.is_ipv6() {
                 (icmp.kind == 2, 1280_u16)
             } else {
                 (icmp.kind == 3 && icmp.code == 4, 576)
             };
             let [high, low] = mtu.to_be_bytes();
             let rest = if too_big { [0, 0, high, low] } else { [0; 4] };
-            (rest, craft(&quoted))
+            (rest, quoted.to_vec())
         }
         // Twelve bytes, so that the timestamp messages of RFC 792 are whole.
-        IpAddr::V4(_) | IpAddr::V6(_) => {
-            let mark = Packet::mark(packet.cookie);
-            let data = [&mark[..], &[0; 4]].concat();
-            (packet.cookie.to_be_bytes(), data)
+        Ends::V4(..) | Ends::V6(..) => {
+            let data = [&context.mark()[..], &[0; 4]].concat();
+            (context.cookie.to_be_bytes(), data)
         }
     }
 }
@@ -93,4 +119,22 @@ fn neighbour_discovery(kind: u8, target: [u8; 16]) -> ([u8; 4], Vec<u8>) {
         // Section 4.5: target and destination.
         _ => ([0; 4], [target, target].concat()),
     }
+}
+
+/// The bytes of a message; `quoted` are those of the packet that [`Icmp::quoted`] names.
+pub(super) fn write(context: &PacketContext, header: &Icmp, quoted: &[u8]) -> Vec<u8> {
+    let (rest, data) = parts(context, header, quoted);
+    let mut bytes = Vec::with_capacity(HEADER + data.len());
+    bytes.extend_from_slice(&[header.kind, header.code, 0, 0]);
+    bytes.extend_from_slice(&rest);
+    bytes.extend_from_slice(&data);
+    let sum = match context.ends {
+        Ends::V4(..) => icmp::IcmpPacket::new(&bytes).map(|view| icmp::checksum(&view)),
+        Ends::V6(source, destination) => icmpv6::Icmpv6Packet::new(&bytes)
+            .map(|view| icmpv6::checksum(&view, &source, &destination)),
+    };
+    // The header is there: it was written above.
+    let sum = Checksum::of(header.checksum, sum.unwrap_or_default());
+    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+    bytes
 }

@@ -1,6 +1,6 @@
 //! IP headers: IPv4 with its options (RFC 791), IPv6 with its extension headers (RFC 8200).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use pnet_packet::{
     ip::IpNextHeaderProtocol,
@@ -8,7 +8,97 @@ use pnet_packet::{
     ipv6::MutableIpv6Packet,
 };
 
-use super::{Checksum, Extension, Fragment, Packet, protocol};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    context::{Ends, PacketContext},
+    field::{Checksum, length},
+    seen::protocol,
+};
+use crate::{bytes::Bytes, usual::is_usual};
+
+/// The IP header beyond addresses and time to live (RFC 791, RFC 8200). What a family does not have is
+/// ignored in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ip {
+    /// Differentiated services code point (RFC 2474), 0 to 63.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub dscp: u8,
+    /// Explicit congestion notification (RFC 3168), 0 to 3.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub ecn: u8,
+    /// IPv4 identification; the low half of the cookie when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub id: Option<u16>,
+    /// IPv4 "don't fragment"; set when not given, except in fragments.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub dont_fragment: Option<bool>,
+    /// IPv4 reserved flag.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub reserved: bool,
+    /// IPv4 options as on the wire; padded with zeroes to four bytes.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub options: Bytes,
+    /// IPv6 flow label; the low 20 bits of the cookie when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub flow_label: Option<u32>,
+    /// IPv6 extension headers, in order, but for fragment headers.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub extensions: Vec<Extension>,
+    /// This packet claims to be a fragment of another.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub fragment: Option<Fragment>,
+    /// The protocol, or last next header, if it lies about what follows.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub protocol: Option<u8>,
+    /// IPv4 total length or IPv6 payload length, in bytes; the true one when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub length: Option<u16>,
+    /// IPv4 header length in words of four bytes, 0 to 15; the true one when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub header_length: Option<u8>,
+    /// Version, 0 to 15; the true one when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub version: Option<u8>,
+    /// IPv4 header checksum; the true one when not given.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub checksum: Option<Checksum>,
+}
+
+/// An IPv6 extension header of the common form (RFC 6564 section 4): next header, length, body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Its protocol number.
+    pub number: u8,
+    /// What follows the length; padded with zeroes to six bytes and then to a multiple of eight.
+    pub body: Bytes,
+}
+
+/// A claim to be a fragment (RFC 791 section 3.2, RFC 8200 section 4.5).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fragment {
+    /// Where it belongs, in units of eight bytes.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub offset: u16,
+    /// More fragments follow.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub more: bool,
+    /// IPv6: the identification; the cookie when not given. IPv4 has [`Ip::id`].
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub id: Option<u32>,
+}
+
+/// An IP header to write.
+pub(super) struct IpHeader<'a> {
+    pub(super) ip: &'a Ip,
+    pub(super) context: PacketContext,
+    /// Time to live or hop limit.
+    pub(super) ttl: u8,
+    /// The protocol that follows, if [`Ip::protocol`] does not name another.
+    pub(super) protocol: u8,
+    /// Whether the packet is sent in fragments.
+    pub(super) is_cut: bool,
+}
 
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
@@ -23,30 +113,6 @@ mod flag {
     pub const MORE_FRAGMENTS: u8 = 0b001;
 }
 
-/// Source and destination in one family.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Ends {
-    V4(Ipv4Addr, Ipv4Addr),
-    V6(Ipv6Addr, Ipv6Addr),
-}
-
-impl Ends {
-    /// A packet with mixed families is crafted in the family of its destination from the unspecified
-    /// address.
-    pub(super) fn of(packet: &Packet) -> Self {
-        match (packet.source, packet.destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => Self::V4(source, destination),
-            (IpAddr::V6(source), IpAddr::V6(destination)) => Self::V6(source, destination),
-            (IpAddr::V6(_), IpAddr::V4(destination)) => {
-                Self::V4(Ipv4Addr::UNSPECIFIED, destination)
-            }
-            (IpAddr::V4(_), IpAddr::V6(destination)) => {
-                Self::V6(Ipv6Addr::UNSPECIFIED, destination)
-            }
-        }
-    }
-}
-
 /// The part of a packet that is cut when it is fragmented, behind the IP header and the extension headers
 /// that every fragment has.
 pub(super) struct Body {
@@ -57,21 +123,21 @@ pub(super) struct Body {
 
 /// The extension headers that every fragment has (RFC 8200 section 4.5): up to the last one that routers
 /// read.
-fn per_fragment(packet: &Packet) -> (&[Extension], &[Extension]) {
+fn per_fragment(ip: &Ip) -> (&[Extension], &[Extension]) {
     let read_by_routers = |extension: &Extension| {
         matches!(extension.number, protocol::HOP_BY_HOP | protocol::ROUTING)
     };
-    let extensions = &packet.ip.extensions;
+    let extensions = &ip.extensions;
     let split = extensions.iter().rposition(read_by_routers);
     extensions.split_at(split.map_or(0, |last| last + 1))
 }
 
 /// What follows the headers that every fragment has, around the transport header and its payload.
-pub(super) fn body(packet: &Packet, transport: &[u8]) -> Body {
-    let protocol = packet.ip.protocol.unwrap_or_else(|| packet.carried());
-    let (first, mut bytes) = match Ends::of(packet) {
+pub(super) fn body(header: &IpHeader<'_>, transport: &[u8]) -> Body {
+    let protocol = header.ip.protocol.unwrap_or(header.protocol);
+    let (first, mut bytes) = match header.context.ends {
         Ends::V4(..) => (protocol, Vec::new()),
-        Ends::V6(..) => chain(per_fragment(packet).1, protocol),
+        Ends::V6(..) => chain(per_fragment(header.ip).1, protocol),
     };
     bytes.extend_from_slice(transport);
     Body {
@@ -94,24 +160,23 @@ fn chain(extensions: &[Extension], last: u8) -> (u8, Vec<u8>) {
 }
 
 /// The whole packet, or one of its fragments.
-pub(super) fn assemble(packet: &Packet, body: &Body, fragment: Option<&Fragment>) -> Vec<u8> {
-    match Ends::of(packet) {
-        Ends::V4(source, destination) => ipv4(packet, body, fragment, source, destination),
-        Ends::V6(source, destination) => ipv6(packet, body, fragment, source, destination),
+pub(super) fn write(header: &IpHeader<'_>, body: &Body, fragment: Option<&Fragment>) -> Vec<u8> {
+    match header.context.ends {
+        Ends::V4(source, destination) => ipv4(header, body, fragment, source, destination),
+        Ends::V6(source, destination) => ipv6(header, body, fragment, source, destination),
     }
 }
 
 fn ipv4(
-    packet: &Packet,
+    outer: &IpHeader<'_>,
     body: &Body,
     fragment: Option<&Fragment>,
     source: Ipv4Addr,
     destination: Ipv4Addr,
 ) -> Vec<u8> {
-    let ip = &packet.ip;
-    let cut = packet.cut.pieces.is_some();
+    let ip = outer.ip;
     let mut options = match fragment {
-        Some(fragment) if cut && fragment.offset > 0 => copied(&ip.options.0),
+        Some(fragment) if outer.is_cut && fragment.offset > 0 => copied(&ip.options.0),
         Some(_) | None => ip.options.0.clone(),
     };
     options.truncate(IPV4_LONGEST - IPV4_HEADER);
@@ -127,7 +192,7 @@ fn ipv4(
         header.set_ecn(ip.ecn);
         header.set_total_length(ip.length.unwrap_or(total));
         // The low 16 bits of the cookie: see `relation`.
-        header.set_identification(ip.id.unwrap_or(packet.cookie as u16));
+        header.set_identification(ip.id.unwrap_or(outer.context.cookie as u16));
         let whole = fragment.is_none();
         let mut flags = 0;
         if ip.reserved {
@@ -143,7 +208,7 @@ fn ipv4(
             header.set_fragment_offset(fragment.offset);
         }
         header.set_flags(flags);
-        header.set_ttl(packet.ttl);
+        header.set_ttl(outer.ttl);
         header.set_next_level_protocol(IpNextHeaderProtocol(body.protocol));
         header.set_source(source);
         header.set_destination(destination);
@@ -187,19 +252,19 @@ fn copied(options: &[u8]) -> Vec<u8> {
 }
 
 fn ipv6(
-    packet: &Packet,
+    outer: &IpHeader<'_>,
     body: &Body,
     fragment: Option<&Fragment>,
     source: Ipv6Addr,
     destination: Ipv6Addr,
 ) -> Vec<u8> {
-    let ip = &packet.ip;
+    let ip = outer.ip;
     let behind = if fragment.is_some() {
         protocol::FRAGMENT
     } else {
         body.protocol
     };
-    let (first, extensions) = chain(per_fragment(packet).0, behind);
+    let (first, extensions) = chain(per_fragment(outer.ip).0, behind);
     let mut bytes = vec![0; IPV6_HEADER];
     bytes.extend(extensions);
     if let Some(fragment) = fragment {
@@ -207,7 +272,7 @@ fn ipv6(
         header[0] = body.protocol;
         let place = fragment.offset << 3 | u16::from(fragment.more);
         header[2..4].copy_from_slice(&place.to_be_bytes());
-        let id = fragment.id.unwrap_or(packet.cookie);
+        let id = fragment.id.unwrap_or(outer.context.cookie);
         header[4..].copy_from_slice(&id.to_be_bytes());
         bytes.extend(header);
     }
@@ -216,17 +281,12 @@ fn ipv6(
     if let Some(mut header) = MutableIpv6Packet::new(&mut bytes) {
         header.set_version(ip.version.unwrap_or(6));
         header.set_traffic_class(ip.dscp << 2 | ip.ecn);
-        header.set_flow_label(ip.flow_label.unwrap_or(packet.cookie & 0xf_ffff));
+        header.set_flow_label(ip.flow_label.unwrap_or(outer.context.cookie & 0xf_ffff));
         header.set_payload_length(ip.length.unwrap_or(payload));
         header.set_next_header(IpNextHeaderProtocol(first));
-        header.set_hop_limit(packet.ttl);
+        header.set_hop_limit(outer.ttl);
         header.set_source(source);
         header.set_destination(destination);
     }
     bytes
-}
-
-/// A length field. What cannot be said in 16 bits is said as the most that can be.
-pub(super) fn length(bytes: usize) -> u16 {
-    u16::try_from(bytes).unwrap_or(u16::MAX)
 }

@@ -6,26 +6,47 @@
 //! translated or not.
 
 mod arp;
+mod complete;
+mod context;
 mod craft;
+mod ether;
+mod field;
 mod fragments;
+mod gre;
 mod icmp;
+mod igmp;
 mod ip;
+mod ipsec;
 mod model;
-mod other;
+mod ospf;
 mod relation;
+mod reply;
+mod sctp;
 mod seen;
-mod transport;
-mod turn;
+mod tcp;
+mod udp;
+mod udp_lite;
+mod vrrp;
 
 pub use self::{
+    arp::Arp,
+    complete::is_complete,
     craft::{craft, pieces},
-    fragments::is_complete,
-    icmp::{is_icmp_error, is_neighbour_discovery},
-    model::{
-        Ah, Arp, Checksum, Chunk, Cut, Esp, Ether, Extension, Fragment, Gre, Icmp, Igmp, Ip, Ospf,
-        Packet, Payload, Pieces, Sctp, Tcp, Transport, Udp, UdpLite, VlanTag, Vrrp, tcp_flag,
-    },
+    ether::{Ether, VlanTag},
+    field::{Checksum, Payload},
+    gre::Gre,
+    icmp::{Icmp, is_icmp_error, is_neighbour_discovery},
+    igmp::Igmp,
+    ip::{Extension, Fragment, Ip},
+    ipsec::{Ah, Esp},
+    model::{Cut, Packet, Pieces, Transport},
+    ospf::Ospf,
     relation::{Answer, Relation, relate, relate_bytes, relate_traced},
+    reply::{Direction, Turn},
+    sctp::{Chunk, Sctp},
     seen::{Seen, SeenFragment, protocol},
+    tcp::{Tcp, tcp_flag},
+    udp::Udp,
+    udp_lite::UdpLite,
+    vrrp::Vrrp,
 };
-pub use turn::Turn;

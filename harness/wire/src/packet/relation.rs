@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ah, Esp, Gre, Ospf, Packet, Payload, Sctp, Seen, Transport, UdpLite, arp, craft, model::MAGIC,
-    protocol, seen::is_extension, tcp_flag,
+    Ah, Arp, Esp, Gre, Ospf, Packet, Payload, Sctp, Seen, Transport, UdpLite, arp, context::MAGIC,
+    craft, protocol, seen::is_extension, tcp_flag,
 };
 
 /// What a seen packet is to a probe.
@@ -72,7 +72,7 @@ pub fn relate(probe: &Packet, seen: &Seen<'_>) -> Relation {
 #[must_use]
 pub fn relate_bytes(probe: &Packet, bytes: &[u8]) -> Relation {
     if let Transport::Arp(arp) = &probe.transport {
-        return arp::relate(probe, arp, bytes);
+        return relate_arp(probe, arp, bytes);
     }
     Seen::parse(bytes).map_or(Relation::Unrelated, |seen| relate(probe, &seen))
 }
@@ -81,7 +81,7 @@ pub fn relate_bytes(probe: &Packet, bytes: &[u8]) -> Relation {
 #[must_use]
 pub fn relate_traced(probe: &Packet, bytes: &[u8]) -> Relation {
     if let Transport::Arp(arp) = &probe.transport {
-        return arp::relate(probe, arp, bytes);
+        return relate_arp(probe, arp, bytes);
     }
     if let (Some(version), Some(first)) = (probe.ip.version, bytes.first())
         && *first >> 4 == version
@@ -382,6 +382,24 @@ fn is_reverse(probe: &Packet, seen: &Seen<'_>) -> bool {
     }
 }
 
+/// Tells how an ARP message relates to a probe. It has no place for a mark, and is known by what it asks.
+fn relate_arp(probe: &Packet, arp: &Arp, bytes: &[u8]) -> Relation {
+    let Some(message) = arp::Message::parse(bytes) else {
+        return Relation::Unrelated;
+    };
+    let ends = (message.sender, message.target);
+    let mac = arp.sender.is_none_or(|mac| mac == message.sender_mac);
+    if message.operation == arp.operation && ends == (probe.source, probe.destination) && mac {
+        return Relation::Itself;
+    }
+    let answers =
+        (arp.operation, message.operation) == (arp::operation::REQUEST, arp::operation::REPLY);
+    if answers && ends == (probe.destination, probe.source) {
+        return Relation::Answer(Answer::Other);
+    }
+    Relation::Unrelated
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -605,7 +623,7 @@ mod tests {
                 probes.extend([probe, bare, whole]);
             }
         }
-        let arp = Transport::Arp(crate::packet::Arp {
+        let arp = Transport::Arp(Arp {
             operation: 1,
             ..Default::default()
         });

@@ -1,8 +1,20 @@
 //! What a packet owes to those that came before it in its connection: its ends, and the sequence
 //! numbers of TCP.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Icmp, Packet, Payload, Seen, Transport, is_icmp_error, tcp_flag};
-use crate::{bytes::Bytes, protocol::Direction};
+use crate::bytes::Bytes;
+
+/// A direction of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// As its first packet.
+    Original,
+    /// From where the first packet arrived, as what it arrived as.
+    Reply,
+}
 
 /// How far both directions of a connection have come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
