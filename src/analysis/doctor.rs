@@ -8,7 +8,11 @@ use firedrill_harness::protocol::Blind;
 use crate::{
     dialect::{self, Config, Dialect, Layer, nftables},
     judge::verdict::Outcome,
-    record::{CaseRecord, ScenarioRecord, failure::ScenarioError},
+    record::{
+        CaseRecord, ScenarioRecord,
+        failure::ScenarioError,
+        finding::{Finding, FindingPlace, Level},
+    },
     run::{launch::Launchers, options::Options, queue::Selected},
     scenario::{
         Action, Case, Expectation, ExpectedVerdict, Family, Firewall, Host, Interface, Location,
@@ -16,17 +20,16 @@ use crate::{
     },
 };
 
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What.
-    pub subject: String,
-    /// Whether it is as it should be.
-    pub fine: bool,
-    /// What was found.
-    pub detail: String,
-    /// What to do about it, if it is not fine.
-    pub remedies: Vec<String>,
+/// What was found of one thing that scenarios need.
+fn finding(subject: &str, level: Level, sentence: impl Into<String>) -> Finding {
+    Finding {
+        id: format!("doctor/{subject}"),
+        level,
+        place: FindingPlace::none("it is about this machine"),
+        sentence: sentence.into(),
+        witnesses: Vec::new(),
+        remedies: Vec::new(),
+    }
 }
 
 /// A ruleset in which accept, drop and reject all happen.
@@ -51,7 +54,7 @@ pub async fn examine(
     if in_containers {
         launchers.prepare([&Sandbox::Machine], progress).await;
         findings.push(engine(&launchers).await);
-        if findings.iter().any(|finding| !finding.fine) {
+        if findings.iter().any(|finding| finding.level != Level::Pass) {
             return findings;
         }
     } else {
@@ -72,35 +75,26 @@ pub async fn examine(
 
 /// Whether this program was built without containers.
 fn containers() -> Option<Finding> {
-    (!cfg!(feature = "docker")).then(|| Finding {
-        subject: "containers".to_owned(),
-        fine: true,
-        detail: "not in this program; build it with `--features docker` to have them".to_owned(),
-        remedies: Vec::new(),
+    (!cfg!(feature = "docker")).then(|| {
+        let sentence = "not in this program; build it with `--features docker` to have them";
+        finding("containers", Level::Pass, sentence)
     })
 }
 
 /// The container engine.
 async fn engine(launchers: &Launchers) -> Finding {
-    let subject = "engine".to_owned();
     match launchers.engine().await {
-        Ok(version) => Finding {
-            subject,
-            fine: true,
-            detail: version,
-            remedies: Vec::new(),
-        },
+        Ok(version) => finding("engine", Level::Pass, version),
         Err(
             ScenarioError::Input(message)
             | ScenarioError::Lab(message)
             | ScenarioError::Skipped(message),
         ) => {
             let mut lines = message.lines().map(|line| line.trim_matches(['(', ')']));
+            let sentence = lines.next().unwrap_or_default();
             Finding {
-                subject,
-                fine: false,
-                detail: lines.next().unwrap_or_default().to_owned(),
                 remedies: lines.map(str::to_owned).collect(),
+                ..finding("engine", Level::Error, sentence)
             }
         }
     }
@@ -108,21 +102,18 @@ async fn engine(launchers: &Launchers) -> Finding {
 
 fn programs() -> Finding {
     match firedrill_harness::launcher::embedded::nft_version() {
-        Some(version) => Finding {
-            subject: "nft".to_owned(),
-            fine: true,
-            detail: version,
-            remedies: Vec::new(),
-        },
+        Some(version) => finding("nft", Level::Pass, version),
         None => Finding {
-            subject: "nft".to_owned(),
-            fine: false,
-            detail: "the program that loads nftables candidates is missing".to_owned(),
             remedies: vec![
                 "Debian, Ubuntu: apt-get install nftables".to_owned(),
                 "Fedora, RHEL: dnf install nftables".to_owned(),
                 "Alpine: apk add nftables".to_owned(),
             ],
+            ..finding(
+                "nft",
+                Level::Error,
+                "the program that loads nftables candidates is missing",
+            )
         },
     }
 }
@@ -153,12 +144,7 @@ fn loaders(dialect: &Dialect) -> Option<Finding> {
             names(&missing)
         );
     }
-    (!detail.is_empty()).then(|| Finding {
-        subject: dialect.key.to_owned(),
-        fine: true,
-        detail,
-        remedies: Vec::new(),
-    })
+    (!detail.is_empty()).then(|| finding(dialect.key, Level::Pass, detail))
 }
 
 fn sandbox(record: &ScenarioRecord, in_container: bool) -> Finding {
@@ -167,30 +153,28 @@ fn sandbox(record: &ScenarioRecord, in_container: bool) -> Finding {
     } else {
         "without privileges on the host"
     };
-    let subject = "sandbox".to_owned();
     match &record.error {
-        None => Finding {
-            subject,
-            fine: true,
-            detail: format!(
-                "namespaces, private root and lab work {where_to} (kernel {})",
-                record.kernel.as_deref().unwrap_or("unknown")
-            ),
-            remedies: Vec::new(),
-        },
+        None => {
+            let kernel = record.kernel.as_deref().unwrap_or("unknown");
+            let sentence =
+                format!("namespaces, private root and lab work {where_to} (kernel {kernel})");
+            finding("sandbox", Level::Pass, sentence)
+        }
         Some(
             ScenarioError::Input(message)
             | ScenarioError::Lab(message)
             | ScenarioError::Skipped(message),
         ) => Finding {
-            subject,
-            fine: false,
-            detail: message.lines().next().unwrap_or_default().to_owned(),
             remedies: if in_container {
                 message.lines().skip(1).map(str::to_owned).collect()
             } else {
                 remedies(message)
             },
+            ..finding(
+                "sandbox",
+                Level::Error,
+                message.lines().next().unwrap_or_default(),
+            )
         },
     }
 }
@@ -203,19 +187,17 @@ fn verdicts(record: &ScenarioRecord) -> Finding {
         .filter(|step| step.judgement.outcome != Outcome::Pass)
         .map(|step| format!("{} was {}", step.expected, step.judgement.verdict))
         .collect();
+    if bad.is_empty() {
+        let sentence = "accept, drop and reject are proven by trace, capture and barrier";
+        return finding("verdicts", Level::Pass, sentence);
+    }
     Finding {
-        subject: "verdicts".to_owned(),
-        fine: bad.is_empty(),
-        detail: if bad.is_empty() {
-            "accept, drop and reject are proven by trace, capture and barrier".to_owned()
-        } else {
-            bad.join("; ")
-        },
         remedies: vec![
             "the kernel needs CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_REJECT and \
              CONFIG_VETH (as modules: modprobe nf_tables veth)"
                 .to_owned(),
         ],
+        ..finding("verdicts", Level::Error, bad.join("; "))
     }
 }
 
@@ -227,18 +209,15 @@ async fn blindness(launchers: &Arc<Launchers>) -> Finding {
             unnoticed.push(blind.word());
         }
     }
+    if unnoticed.is_empty() {
+        let senses = Blind::SENSES.len();
+        let sentence = format!("nothing passes with any of {senses} senses taken away");
+        return finding("self-test", Level::Pass, sentence);
+    }
+    let sentence = format!("something passes with {}", unnoticed.join(", "));
     Finding {
-        subject: "self-test".to_owned(),
-        fine: unnoticed.is_empty(),
-        detail: if unnoticed.is_empty() {
-            format!(
-                "nothing passes with any of {} senses taken away",
-                Blind::SENSES.len()
-            )
-        } else {
-            format!("something passes with {}", unnoticed.join(", "))
-        },
         remedies: vec!["do not trust verdicts of this machine, and report this".to_owned()],
+        ..finding("self-test", Level::Error, sentence)
     }
 }
 

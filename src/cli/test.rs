@@ -7,8 +7,10 @@ use crate::{
     analysis::suggest,
     coverage::Covering,
     record::{
+        coverage::{Coverage, Measured},
         event::Event,
         exit::Exit,
+        finding::Finding,
         shard::{Names, Part},
     },
     report::{Format, Progress, Reporter, Versions, Wanted},
@@ -87,10 +89,11 @@ fn run(arguments: &TestArguments, queued: Vec<Queued>, part: Option<Part>, color
         Ok(reporters) => reporters,
         Err(exit) => return exit,
     };
-    let mut coverage = match coverage::Output::open(arguments, color) {
-        Ok(coverage) => coverage,
+    match coverage::reporters(arguments, color) {
+        Ok(of_coverage) => reporters.extend(of_coverage),
         Err(exit) => return exit,
-    };
+    }
+    let mut coverage = coverage::is_requested(arguments).then(Coverage::default);
     let launchers = Arc::new(arguments.place.launchers());
     let options = Options {
         jobs: arguments.jobs.map_or_else(
@@ -127,25 +130,38 @@ fn run(arguments: &TestArguments, queued: Vec<Queued>, part: Option<Part>, color
         let summary = run::run(queued, options, |event| {
             let result = report(&mut reporters, progress.as_mut(), &event);
             unwritten = unwritten.take().or(result.err());
-            if let Some(coverage) = &mut coverage {
-                coverage.found.event(&event);
+            if let (Some(coverage), Event::Finished(record)) = (&mut coverage, &event) {
+                coverage.add_scenario(record);
             }
         });
         let summary = summary.await;
         if let (Some(coverage), Some((queued, options))) = (&mut coverage, suggest) {
-            suggest::search(&mut coverage.found, &queued, &options).await;
+            suggest::search(coverage, &queued, &options).await;
         }
         launchers.close();
         summary
     });
     // Sandboxes end on their own; nobody has to wait for the kernel to take them down.
     runtime.shutdown_background();
-    let enough = coverage.map_or(Ok(true), |coverage| coverage.write());
-    let passed = match (summary.exit(), &enough) {
-        (Exit::Success, Ok(false)) => Exit::Failed,
-        (exit, _) => exit,
+    let totals = coverage.as_ref().map(Coverage::totals);
+    let rulesets = coverage.iter().flat_map(|coverage| &coverage.rulesets);
+    let findings: Vec<Finding> = rulesets.flat_map(Measured::findings).collect();
+    let covered = coverage.map(|coverage| Event::Covered(Box::new(coverage)));
+    let last = findings
+        .into_iter()
+        .map(Event::Found)
+        .chain([Event::Ended(summary)])
+        .chain(covered);
+    for event in last {
+        let result = report(&mut reporters, progress.as_mut(), &event);
+        unwritten = unwritten.or(result.err());
+    }
+    let is_enough = totals.is_none_or(|totals| coverage::is_enough(totals, arguments));
+    let passed = match summary.exit() {
+        Exit::Success if !is_enough => Exit::Failed,
+        exit => exit,
     };
-    ended(passed, unwritten.or(enough.err()))
+    ended(passed, unwritten)
 }
 
 /// How a run ends that came to this exit code, and whose reports may not have been written.

@@ -12,11 +12,7 @@ pub use crate::record::{
     elements::Elements,
 };
 use crate::{
-    record::{
-        ScenarioRecord,
-        coverage::{Measured, Sets, Totals},
-        event::Event,
-    },
+    record::coverage::Sets,
     scenario::{Action, Case},
 };
 
@@ -32,56 +28,6 @@ pub enum Covering {
     WithSets,
     /// Also what those of each case met: [`Measured::cases`].
     EachCase,
-}
-
-/// The coverage of a run, by candidate.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// Each candidate once, in the order of the scenarios.
-    pub rulesets: Vec<Measured>,
-    /// The scenarios of which nothing could be measured, and why.
-    pub missing: Vec<(String, String)>,
-}
-
-impl Coverage {
-    /// Takes a scenario's share.
-    pub fn event(&mut self, event: &Event) {
-        match event {
-            Event::Finished(record) => self.scenario(record),
-            Event::Started { .. } | Event::Compared(_) | Event::Ended(_) => {}
-        }
-    }
-
-    fn scenario(&mut self, record: &ScenarioRecord) {
-        if record.coverage.is_empty() {
-            let why = match &record.error {
-                Some(error) => error.message().lines().next().unwrap_or_default(),
-                None => "its candidate was not loaded",
-            };
-            self.missing
-                .push((record.scenario.id.clone(), why.to_owned()));
-        }
-        for measured in &record.coverage {
-            self.add(measured.clone());
-        }
-    }
-
-    /// Adds what was covered of a candidate, to what is known of the very same one.
-    pub fn add(&mut self, measured: Measured) {
-        let same = |known: &&mut Measured| {
-            known.candidate == measured.candidate && known.sources == measured.sources
-        };
-        match self.rulesets.iter_mut().find(same) {
-            Some(known) => known.add(measured),
-            None => self.rulesets.push(measured),
-        }
-    }
-
-    /// Of all candidates together.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        Totals::of(self.rulesets.iter().flat_map(|ruleset| &ruleset.items))
-    }
 }
 
 /// A case that looks at the elements of sets.

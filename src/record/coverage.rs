@@ -16,7 +16,11 @@ use crate::{
     trace::decider::KernelReason,
 };
 
-use super::elements::Elements;
+use super::{
+    ScenarioRecord,
+    elements::Elements,
+    finding::{Finding, Level},
+};
 
 /// How often something of a ruleset was met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,6 +118,49 @@ pub struct Measured {
     pub searched: BTreeMap<usize, Searched>,
 }
 
+/// The coverage of a run, by candidate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Each candidate once, in the order of the scenarios.
+    pub rulesets: Vec<Measured>,
+    /// The scenarios of which nothing could be measured, and why.
+    pub missing: Vec<(String, String)>,
+}
+
+impl Coverage {
+    /// Takes a scenario's share.
+    pub fn add_scenario(&mut self, record: &ScenarioRecord) {
+        if record.coverage.is_empty() {
+            let why = match &record.error {
+                Some(error) => error.message().lines().next().unwrap_or_default(),
+                None => "its candidate was not loaded",
+            };
+            self.missing
+                .push((record.scenario.id.clone(), why.to_owned()));
+        }
+        for measured in &record.coverage {
+            self.add(measured.clone());
+        }
+    }
+
+    /// Adds what was covered of a candidate, to what is known of the very same one.
+    pub fn add(&mut self, measured: Measured) {
+        let same = |known: &&mut Measured| {
+            known.candidate == measured.candidate && known.sources == measured.sources
+        };
+        match self.rulesets.iter_mut().find(same) {
+            Some(known) => known.add(measured),
+            None => self.rulesets.push(measured),
+        }
+    }
+
+    /// Of all candidates together.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals::of(self.rulesets.iter().flat_map(|ruleset| &ruleset.items))
+    }
+}
+
 /// How many rules and policies there are, and how many of them were met at least once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -175,6 +222,25 @@ impl Totals {
 }
 
 impl Item {
+    /// As it is listed; a policy with its chain.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self.handle {
+            Some(_) => format!("`{}`", self.text),
+            None => format!("policy {} of {}", self.text, self.chain),
+        }
+    }
+
+    /// File and line; chain and handle where they are not known.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match (self.line(), self.handle) {
+            (Some((file, line)), _) => format!("{}:{line}", file.display()),
+            (None, Some(handle)) => format!("{}, {} {handle}", self.chain, self.chain.number()),
+            (None, None) => self.chain.to_string(),
+        }
+    }
+
     /// File and line, where they are known.
     #[must_use]
     pub fn line(&self) -> Option<(&Path, usize)> {
@@ -262,6 +328,38 @@ pub(crate) fn matching(items: &[(Item, Hits)], others: &[(Item, Hits)]) -> Vec<O
 }
 
 impl Measured {
+    /// The rules and policies that are possibly dead, each with what ends the packets before it.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let dead = self.searched.iter().filter_map(|(index, searched)| {
+            let Searched::Dead { packets, shadow } = searched else {
+                return None;
+            };
+            let (item, _) = &self.items[*index];
+            let by = match shadow {
+                Some(Shadow::Item(shadow)) => {
+                    let (shadow, _) = &self.items[*shadow];
+                    format!("shadowed by {}  {}", shadow.place(), shadow.words())
+                }
+                Some(Shadow::Kernel(reason)) => format!("shadowed by the kernel: {reason}"),
+                None => "out of sight".to_owned(),
+            };
+            let noun = if *packets == 1 { "packet" } else { "packets" };
+            Some(Finding {
+                id: "coverage/possibly-dead".to_owned(),
+                level: Level::Warning,
+                place: item.origin.as_ref().into(),
+                sentence: format!(
+                    "{}: {packets} {noun} meant for it ended before it, {by}",
+                    item.words()
+                ),
+                witnesses: Vec::new(),
+                remedies: Vec::new(),
+            })
+        });
+        dead.collect()
+    }
+
     /// Adds what another scenario's packets met in the same candidate.
     pub(crate) fn add(&mut self, other: Self) {
         let mut more = Vec::new();

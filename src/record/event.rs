@@ -1,7 +1,8 @@
 //! What happens in a run: the only thing between the run and the reporters.
 
 use super::{
-    ScenarioRecord, comparison::Comparison, exit::Exit, failure::ScenarioError, shard::Part,
+    ScenarioRecord, comparison::Comparison, coverage::Coverage, exit::Exit, failure::ScenarioError,
+    finding::Finding, shard::Part,
 };
 use crate::judge::verdict::Outcome;
 
@@ -21,8 +22,12 @@ pub enum Event {
     Finished(Box<ScenarioRecord>),
     /// All candidates of a file are through, of which there are several.
     Compared(Comparison),
+    /// A capability has something to say about the configuration.
+    Found(Finding),
     /// The run is over.
     Ended(Summary),
+    /// What the packets of the run covered, if requested; after its end.
+    Covered(Box<Coverage>),
 }
 
 /// The totals of a run.

@@ -8,6 +8,7 @@ pub mod elements;
 pub mod event;
 pub mod exit;
 pub mod failure;
+pub mod finding;
 pub mod json;
 pub mod shard;
 

@@ -8,6 +8,7 @@ use crate::record::{
     ScenarioRecord,
     comparison::Comparison,
     event::{Event, Summary},
+    finding::Finding,
     json::{ScenarioJson, TotalsJson, VERSION},
     shard::Part,
 };
@@ -21,6 +22,7 @@ pub struct Json {
     part: Option<Part>,
     /// Written behind the scenarios.
     comparisons: Vec<Comparison>,
+    findings: Vec<Finding>,
 }
 
 impl Json {
@@ -34,6 +36,7 @@ impl Json {
             first: true,
             part: None,
             comparisons: Vec::new(),
+            findings: Vec::new(),
         }
     }
 
@@ -60,13 +63,14 @@ impl Json {
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
         let totals = TotalsJson::from(summary);
         let comparisons = serde_json::to_string(&self.comparisons)?;
+        let findings = serde_json::to_string(&self.findings)?;
         let shard = match &self.part {
             Some(part) => format!(",\"shard\":{}", serde_json::to_string(part)?),
             None => String::new(),
         };
         writeln!(
             self.out,
-            "\n],\"comparisons\":{comparisons},\"totals\":{},\"kernel\":{},\"nft\":{}{shard}}}",
+            "\n],\"comparisons\":{comparisons},\"findings\":{findings},\"totals\":{},\"kernel\":{},\"nft\":{}{shard}}}",
             serde_json::to_string(&totals)?,
             serde_json::to_string(&self.kernel)?,
             serde_json::to_string(&self.versions.nft)?
@@ -87,7 +91,12 @@ impl Reporter for Json {
                 self.comparisons.push(comparison.clone());
                 Ok(())
             }
+            Event::Found(finding) => {
+                self.findings.push(finding.clone());
+                Ok(())
+            }
             Event::Ended(summary) => self.end(summary),
+            Event::Covered(_) => Ok(()),
         }
     }
 }

@@ -87,6 +87,8 @@ impl Reporter for JUnit {
                 self.comparison(comparison);
                 Ok(())
             }
+            // Findings of other capabilities than tests are no test cases.
+            Event::Found(_) | Event::Covered(_) => Ok(()),
             Event::Ended(summary) => {
                 self.report
                     .set_time(Duration::from_micros(summary.duration_us));

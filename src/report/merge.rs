@@ -15,6 +15,7 @@ use crate::record::{
     ScenarioRecord,
     comparison::Comparison,
     event::{Event, Summary},
+    finding::Finding,
     shard::{Names, Part},
 };
 
@@ -57,6 +58,7 @@ fn merge(mut reports: Vec<(&Path, Report)>) -> Result<Merged, String> {
     let mut summary = Summary::default();
     let mut records: Vec<(&Path, ScenarioRecord)> = Vec::new();
     let mut comparisons: HashMap<String, Comparison> = HashMap::new();
+    let mut findings: Vec<Finding> = Vec::new();
     for (path, report) in reports {
         join(&mut versions.nft, report.versions.nft);
         summary.deny_skips |= report.deny_skips;
@@ -69,6 +71,12 @@ fn merge(mut reports: Vec<(&Path, Report)>) -> Result<Merged, String> {
                 kernels.push(kernel.clone());
             }
             records.push((path, record));
+        }
+        for finding in report.findings {
+            // Every shard may say the same of a candidate.
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
         }
         let named = report.comparisons.into_iter();
         comparisons.extend(named.map(|one| (one.scenario.clone(), one)));
@@ -109,6 +117,7 @@ fn merge(mut reports: Vec<(&Path, Report)>) -> Result<Merged, String> {
             events.extend(comparisons.remove(&stem).map(Event::Compared));
         }
     }
+    events.extend(findings.into_iter().map(Event::Found));
     events.push(Event::Ended(summary));
     Ok(Merged {
         events,

@@ -43,7 +43,7 @@ impl Reporter for Progress {
                     .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             }
             Event::Finished(record) => self.bar.inc(record.cases.len() as u64),
-            Event::Compared(_) => {}
+            Event::Compared(_) | Event::Found(_) | Event::Covered(_) => {}
             Event::Ended(_) => self.bar.finish_and_clear(),
         }
         Ok(())

@@ -6,6 +6,7 @@ use super::Versions;
 use crate::record::{
     ScenarioRecord,
     comparison::Comparison,
+    finding::Finding,
     json::{ScenarioJson, TotalsJson, VERSION},
     shard::Part,
 };
@@ -16,6 +17,7 @@ pub(super) struct Report {
     pub(super) part: Option<Part>,
     pub(super) scenarios: Vec<ScenarioRecord>,
     pub(super) comparisons: Vec<Comparison>,
+    pub(super) findings: Vec<Finding>,
     pub(super) deny_skips: bool,
     pub(super) duration_us: u64,
     pub(super) versions: Versions,
@@ -36,6 +38,7 @@ struct Tool {
 struct Document {
     scenarios: Vec<ScenarioJson<'static>>,
     comparisons: Vec<Comparison>,
+    findings: Vec<Finding>,
     totals: TotalsJson,
     kernel: Option<String>,
     nft: Option<String>,
@@ -66,6 +69,7 @@ pub(super) fn report(text: &str) -> Result<Report, String> {
         part: document.shard,
         scenarios,
         comparisons: document.comparisons,
+        findings: document.findings,
         deny_skips: document.totals.deny_skips,
         duration_us: document.totals.duration_us,
         versions: Versions { nft: document.nft },

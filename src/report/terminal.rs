@@ -19,6 +19,7 @@ use crate::{
         comparison::{Comparison, Difference},
         event::{Event, Summary},
         failure::ScenarioError,
+        finding::{Finding, FindingPlace, Level},
         shard::Part,
     },
     scenario::{Cell, Matrix, ranges_text},
@@ -360,6 +361,31 @@ impl<W: Write> Terminal<W> {
         Ok(())
     }
 
+    fn finding(&mut self, finding: &Finding) -> io::Result<()> {
+        let style = match finding.level {
+            Level::Pass | Level::Note => PASS,
+            Level::Warning | Level::Unknown => INCONCLUSIVE,
+            Level::Error => FAIL,
+        };
+        let level = self.paint(style, &finding.level.word().to_uppercase());
+        let id = self.paint(STRONG, &clean(&finding.id));
+        writeln!(self.out, "\n{level} {id}")?;
+        match &finding.place {
+            FindingPlace::Line(location) => {
+                writeln!(self.out, "  --> {}", clean(&location.to_string()))?;
+            }
+            FindingPlace::None { no_place } => self.fact("no line", no_place)?,
+        }
+        writeln!(self.out, "  {}", clean(&finding.sentence))?;
+        for packet in &finding.witnesses {
+            self.fact("packet", packet)?;
+        }
+        for remedy in &finding.remedies {
+            self.fact("help", remedy)?;
+        }
+        Ok(())
+    }
+
     fn end(&mut self, summary: &Summary) -> io::Result<()> {
         if let (Some(part), 0) = (&self.part, summary.scenarios) {
             let scenarios = plural(part.scenarios, "scenario");
@@ -411,7 +437,9 @@ impl<W: Write> Reporter for Terminal<W> {
             }
             Event::Finished(record) => self.scenario(record),
             Event::Compared(comparison) => self.comparison(comparison),
+            Event::Found(finding) => self.finding(finding),
             Event::Ended(summary) => self.end(summary),
+            Event::Covered(_) => Ok(()),
         }?;
         self.out.flush()
     }

@@ -28,7 +28,8 @@ use crate::record::{
 /// The most cases that wait, run, for a scenario before theirs to be told of.
 const MOST_WAITING: usize = 20_000;
 
-/// Runs everything that waits; events come in the order of `queued`.
+/// Runs everything that waits; events come in the order of `queued`. The last of them, [`Event::Ended`] with the totals
+/// that this returns, is left to the caller, who may have something to add before it.
 ///
 /// Must be called inside a tokio runtime with I/O enabled.
 pub async fn run(queued: Vec<Queued>, options: Options, mut emit: impl FnMut(Event)) -> Summary {
@@ -94,7 +95,6 @@ pub async fn run(queued: Vec<Queued>, options: Options, mut emit: impl FnMut(Eve
         }
     }
     summary.duration_us = micros(started);
-    emit(Event::Ended(summary));
     summary
 }
 
@@ -162,6 +162,9 @@ mod tests {
                 reporter.event(&event).unwrap();
             }
         }));
+        for reporter in &mut reporters {
+            reporter.event(&Event::Ended(summary)).unwrap();
+        }
         assert_eq!(summary.exit(), Exit::BadInput);
         for written in written {
             let text = String::from_utf8(written.0.take()).unwrap();

@@ -130,7 +130,11 @@ fn a_rule_that_nothing_can_reach_is_possibly_dead(
     assert_eq!(search["found"], "possibly-dead", "{document}");
     assert_eq!(search["shadow"], shadow);
     assert!(search["packets"].as_u64() > Some(0));
-    for part in ["possibly dead in fw.nft", &format!("shadowed by {shadow}")] {
+    for part in [
+        "WARNING coverage/possibly-dead",
+        &format!("--> fw.nft:{line}"),
+        &format!("shadowed by {shadow}"),
+    ] {
         assert!(ended.stdout.contains(part), "{}", ended.stdout);
     }
 }

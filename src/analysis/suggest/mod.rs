@@ -14,8 +14,8 @@ use self::{
     hints::{Condition, Sets},
 };
 use crate::{
-    coverage::{Coverage, Covering},
-    record::coverage::{Item, Measured, Met, Searched, Shadow, Suggested, matching},
+    coverage::Covering,
+    record::coverage::{Coverage, Item, Measured, Met, Searched, Shadow, Suggested, matching},
 };
 use crate::{
     judge::verdict::{Outcome, RejectAnswer, Verdict},

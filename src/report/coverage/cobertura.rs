@@ -13,10 +13,7 @@ use quick_xml::{
 };
 
 use super::lcov::Lines;
-use crate::{
-    coverage::Coverage,
-    record::coverage::{Hits, Item, Measured},
-};
+use crate::record::coverage::{Coverage, Hits, Item, Measured};
 
 /// Covered, and all that there is.
 #[derive(Clone, Copy, Default)]

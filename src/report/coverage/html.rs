@@ -8,11 +8,8 @@ use std::{
 
 use quick_xml::escape::escape;
 
-use super::{State, further, left_out, place, what};
-use crate::{
-    coverage::Coverage,
-    record::coverage::{Hits, Item, Measured, Totals},
-};
+use super::{State, further, left_out};
+use crate::record::coverage::{Coverage, Hits, Item, Measured, Totals};
 
 /// Both for bright and for dark screens. Colours are never the only sign: a mark stands beside them.
 const STYLE: &str = "\
@@ -62,6 +59,10 @@ pub(super) fn write(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> 
         for (head, lines) in further(ruleset) {
             let lines = escape(lines.join("\n"));
             writeln!(out, "<h3>{}</h3>\n<pre>{lines}</pre>", escape(head))?;
+        }
+        for finding in ruleset.findings() {
+            let (id, sentence) = (escape(finding.id), escape(finding.sentence));
+            writeln!(out, "<h3>{id}</h3>\n<p>{sentence}</p>")?;
         }
     }
     for (scenario, why) in &coverage.missing {
@@ -130,7 +131,7 @@ fn source(ruleset: &Measured, file: &Path, id: &str, out: &mut dyn Write) -> io:
     // Of a text that is not at hand there are the lines with rules still.
     let implied = (text.lines().count()..last).map(|line| {
         let rules = lines.get(&(line + 1)).map_or(&[][..], Vec::as_slice);
-        let texts: Vec<String> = rules.iter().map(|(item, _)| what(item)).collect();
+        let texts: Vec<String> = rules.iter().map(|(item, _)| item.words()).collect();
         texts.join("; ")
     });
     for (number, line) in (1..).zip(written.chain(implied)) {
@@ -168,7 +169,7 @@ fn sign(rules: &[&(Item, Hits)]) -> (&'static str, &'static str) {
 fn told(item: &Item, hits: Hits) -> String {
     format!(
         "{}: evaluated {}, matched {}, decided {}",
-        what(item),
+        item.words(),
         hits.evaluated,
         hits.matched,
         hits.decided
@@ -190,9 +191,9 @@ fn without_line(ruleset: &Measured, out: &mut dyn Write) -> io::Result<()> {
             out,
             "<tr class=\"{class}\" title=\"{}\"><td>{}</td><td>{}</td><td>{mark}</td><td>{}</td></tr>",
             escape(format!("line unknown: {why}\n{}", told(item, *hits))),
-            escape(place(item)),
+            escape(item.place()),
             hits.matched,
-            escape(what(item))
+            escape(item.words())
         )?;
     }
     writeln!(out, "</table>")

@@ -7,7 +7,6 @@ use std::{
 
 use serde::Serialize;
 
-use super::place;
 use crate::{
     coverage::Coverage,
     record::{

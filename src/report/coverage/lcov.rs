@@ -10,10 +10,7 @@ use std::{
     path::Path,
 };
 
-use crate::{
-    coverage::Coverage,
-    record::coverage::{Hits, Item},
-};
+use crate::record::coverage::{Coverage, Hits, Item};
 
 pub(super) fn write(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> {
     for (file, lines) in files(coverage) {

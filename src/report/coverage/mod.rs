@@ -16,10 +16,12 @@ use std::{
 };
 
 pub(crate) use self::terminal::summary;
-use crate::report::plural;
 use crate::{
-    coverage::Coverage,
-    record::coverage::{Apart, Hits, Item, Measured, Searched, Shadow, Suggested},
+    record::{
+        coverage::{Apart, Hits, Measured, Searched, Suggested},
+        event::Event,
+    },
+    report::{Reporter, plural},
 };
 
 /// A format of coverage.
@@ -120,36 +122,55 @@ impl fmt::Display for Wanted {
 }
 
 impl Wanted {
-    /// Makes the file, with its folders, so that a place that cannot be written to is known before the run.
+    /// Opens the report, so that a place that cannot be written to is known before the run; `standard` is where
+    /// it goes without a file, with `color` or without.
     ///
     /// # Errors
     ///
-    /// If it cannot be made.
-    pub fn create(&self) -> io::Result<Option<File>> {
-        let Some(file) = &self.file else {
-            return Ok(None);
+    /// If the file cannot be made.
+    pub fn open(&self, standard: Box<dyn Write>, color: bool) -> io::Result<Box<dyn Reporter>> {
+        let (out, color): (Box<dyn Write>, bool) = match &self.file {
+            Some(file) => {
+                if let Some(folder) = file.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                (Box::new(File::create(file)?), false)
+            }
+            None => (standard, color),
         };
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        File::create(file).map(Some)
+        Ok(Box::new(CoverageReport {
+            format: self.format,
+            out: BufWriter::new(out),
+            color,
+        }))
     }
+}
 
-    /// Writes coverage; `color` is for terminals.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
-    pub fn write(&self, coverage: &Coverage, out: impl Write, color: bool) -> io::Result<()> {
-        let mut out = BufWriter::new(out);
+/// Writes the coverage of a run in one of its formats.
+struct CoverageReport {
+    format: Format,
+    out: BufWriter<Box<dyn Write>>,
+    color: bool,
+}
+
+impl Reporter for CoverageReport {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        let coverage = match event {
+            Event::Covered(coverage) => coverage,
+            Event::Started { .. }
+            | Event::Finished(_)
+            | Event::Compared(_)
+            | Event::Found(_)
+            | Event::Ended(_) => return Ok(()),
+        };
         match self.format {
-            Format::Terminal => terminal::write(coverage, &mut out, color),
-            Format::Json => json::write(coverage, &mut out),
-            Format::Lcov => lcov::write(coverage, &mut out),
-            Format::Cobertura => cobertura::write(coverage, &mut out),
-            Format::Html => html::write(coverage, &mut out),
+            Format::Terminal => terminal::write(coverage, &mut self.out, self.color),
+            Format::Json => json::write(coverage, &mut self.out),
+            Format::Lcov => lcov::write(coverage, &mut self.out),
+            Format::Cobertura => cobertura::write(coverage, &mut self.out),
+            Format::Html => html::write(coverage, &mut self.out),
         }?;
-        out.flush()
+        self.out.flush()
     }
 }
 
@@ -171,23 +192,6 @@ impl State {
             Hits { evaluated: 1.., .. } => Self::Evaluated,
             Hits { .. } => Self::Unreached,
         }
-    }
-}
-
-/// A rule or a policy in words: as it is listed, with its place if its line does not tell it.
-pub(super) fn what(item: &Item) -> String {
-    match item.handle {
-        Some(_) => format!("`{}`", item.text),
-        None => format!("policy {} of {}", item.text, item.chain),
-    }
-}
-
-/// File and line; where they are not known, chain and handle.
-pub(super) fn place(item: &Item) -> String {
-    match (item.line(), item.handle) {
-        (Some((file, line)), _) => format!("{}:{line}", file.display()),
-        (None, Some(handle)) => format!("{}, {} {handle}", item.chain, item.chain.number()),
-        (None, None) => item.chain.to_string(),
     }
 }
 
@@ -218,7 +222,7 @@ pub(super) fn left_out(ruleset: &Measured) -> Vec<String> {
         let (item, _) = &ruleset.items[*index];
         format!(
             "left out: the rules of the inline chain of {}, which cannot be told apart",
-            place(item)
+            item.place()
         )
     });
     groups.chain(closed).collect()
@@ -228,28 +232,17 @@ pub(super) fn left_out(ruleset: &Measured) -> Vec<String> {
 /// what the search for tests found.
 pub(super) fn further(ruleset: &Measured) -> Vec<(String, Vec<String>)> {
     let mut tests: Vec<(&Suggested, Vec<String>)> = Vec::new();
-    let (mut dead, mut unmatched, mut not_tried) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut unmatched, mut not_tried) = (Vec::new(), Vec::new());
     for (index, searched) in &ruleset.searched {
         let (item, _) = &ruleset.items[*index];
-        let told = format!("{}  {}", place(item), what(item));
+        let told = format!("{}  {}", item.place(), item.words());
         match searched {
             Searched::Test(test) => match tests.iter_mut().find(|(known, _)| *known == test) {
                 Some((_, covers)) => covers.push(told),
                 None => tests.push((test, vec![told])),
             },
-            Searched::Dead { packets, shadow } => {
-                dead.push(told);
-                let by = match shadow {
-                    Some(Shadow::Item(shadow)) => {
-                        let (shadow, _) = &ruleset.items[*shadow];
-                        format!("shadowed by {}  {}", place(shadow), what(shadow))
-                    }
-                    Some(Shadow::Kernel(reason)) => format!("shadowed by the kernel: {reason}"),
-                    None => "out of sight".to_owned(),
-                };
-                let packets = plural(*packets, "packet");
-                dead.push(format!("  {packets} meant for it ended before it, {by}"));
-            }
+            // A finding, which every report of the run writes.
+            Searched::Dead { .. } => {}
             Searched::Unmatched { packets } => {
                 unmatched.push(told);
                 let packets = plural(*packets, "packet");
@@ -283,7 +276,6 @@ pub(super) fn further(ruleset: &Measured) -> Vec<(String, Vec<String>)> {
     });
     let main = ruleset.candidate.display();
     let others = [
-        (format!("possibly dead in {main}"), dead),
         (format!("no matching packet found in {main}"), unmatched),
         (format!("not tried in {main}"), not_tried),
     ];
@@ -311,13 +303,13 @@ fn unmet(ruleset: &Measured) -> Vec<String> {
             Some(unmet) if unmet.is_empty() => {}
             Some(unmet) => {
                 let of = elements.name.as_ref().map(|name| format!("@{name}"));
-                let of = of.unwrap_or_else(|| what(item));
-                lines.push(format!("{}  {of}", place(item)));
+                let of = of.unwrap_or_else(|| item.words());
+                lines.push(format!("{}  {of}", item.place()));
                 lines.push(format!("  never met: {}", some(&unmet)));
             }
             None => {
                 let why = elements.why.as_deref().unwrap_or_default();
-                unknown.entry(why).or_default().push(place(item));
+                unknown.entry(why).or_default().push(item.place());
             }
         }
     }

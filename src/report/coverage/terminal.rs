@@ -4,10 +4,9 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{State, further, left_out, place, what};
+use super::{State, further, left_out};
 use crate::{
-    coverage::Coverage,
-    record::coverage::{Hits, Item, Measured, Totals},
+    record::coverage::{Coverage, Hits, Item, Measured, Totals},
     report::clean,
 };
 
@@ -128,7 +127,7 @@ impl Page<'_> {
         untested.sort_by_key(|(item, _)| (item.uncertain(), item.line()));
         let head = format!("\nuntested in {}", ruleset.candidate.display());
         writeln!(self.out, "{}", self.paint(STRONG, &clean(&head)))?;
-        let places: Vec<String> = untested.iter().map(|(item, _)| place(item)).collect();
+        let places: Vec<String> = untested.iter().map(|(item, _)| item.place()).collect();
         let width = places.iter().map(|place| place.chars().count()).max();
         let width = width.unwrap_or_default();
         let mut reason = None;
@@ -147,7 +146,7 @@ impl Page<'_> {
                 self.out,
                 "  {}  {state}  {}",
                 clean(&place),
-                clean(&what(item))
+                clean(&item.words())
             )?;
         }
         Ok(())
