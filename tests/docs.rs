@@ -502,6 +502,7 @@ fn the_keys_of_the_json_report_are_those_of_the_guide() {
         vec!["--candidate", "open.nft"],
         vec!["--candidate", "open=open.nft"],
         vec!["--candidate", "docs"],
+        vec!["--coverage-suggest"],
     ] {
         let output = project.firedrill(&[vec!["test", "--report", "json"], more].concat());
         if let Ok(report) = serde_json::from_slice(&output.stdout) {

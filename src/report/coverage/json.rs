@@ -8,9 +8,8 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    coverage::Coverage,
     record::{
-        coverage::{Apart, Hits, Item, Measured, Searched, Shadow, Suggested, Totals},
+        coverage::{Apart, Coverage, Hits, Item, Measured, Searched, Shadow, Suggested, Totals},
         elements::Elements,
     },
     ruleset::origin::Origin,
@@ -221,7 +220,7 @@ fn search<'a>(ruleset: &'a Measured, found: &'a Searched) -> Search<'a> {
         Searched::Dead { packets, shadow } => Search::PossiblyDead {
             packets: *packets,
             shadow: shadow.map(|shadow| match shadow {
-                Shadow::Item(shadow) => place(&ruleset.items[shadow].0),
+                Shadow::Item(shadow) => ruleset.items[shadow].0.place(),
                 Shadow::Kernel(reason) => format!("kernel: {reason}"),
             }),
         },
