@@ -131,7 +131,7 @@ fn run(arguments: &TestArguments, queued: Vec<Queued>, part: Option<Part>, color
             let result = report(&mut reporters, progress.as_mut(), &event);
             unwritten = unwritten.take().or(result.err());
             if let (Some(coverage), Event::Finished(record)) = (&mut coverage, &event) {
-                coverage.add_scenario(record);
+                coverage.add_scenario(&record.scenario.id, &record.coverage, record.error.as_ref());
             }
         });
         let summary = summary.await;

@@ -17,8 +17,8 @@ use crate::{
 };
 
 use super::{
-    ScenarioRecord,
     elements::Elements,
+    failure::ScenarioError,
     finding::{Finding, Level},
 };
 
@@ -128,17 +128,16 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Takes a scenario's share.
-    pub fn add_scenario(&mut self, record: &ScenarioRecord) {
-        if record.coverage.is_empty() {
-            let why = match &record.error {
+    /// Takes the share of the scenario with this name; `error` is why it could not be run, if so.
+    pub fn add_scenario(&mut self, id: &str, coverage: &[Measured], error: Option<&ScenarioError>) {
+        if coverage.is_empty() {
+            let why = match error {
                 Some(error) => error.message().lines().next().unwrap_or_default(),
                 None => "its candidate was not loaded",
             };
-            self.missing
-                .push((record.scenario.id.clone(), why.to_owned()));
+            self.missing.push((id.to_owned(), why.to_owned()));
         }
-        for measured in &record.coverage {
+        for measured in coverage {
             self.add(measured.clone());
         }
     }
