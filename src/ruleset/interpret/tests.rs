@@ -646,3 +646,35 @@ fn the_first_packet_of_a_statistic_cycle_matches_with_packet_0() {
     });
     assert_eq!(matched, [Yes, No, No, Yes]);
 }
+
+/// `nft_nat_inet_eval` (net/netfilter/nft_nat.c): the rule goes on, and the packet keeps its address.
+#[test]
+fn a_translation_of_the_other_family_does_nothing() {
+    let dnat = Expression::Nat {
+        kind: NatKind::Destination,
+        family: Some(Family::Ip6),
+        address_min: Some(register()),
+        address_max: None,
+        port_min: None,
+        port_max: None,
+        flags: NatFlags::MAP_IPS,
+    };
+    let address = Expression::Immediate {
+        destination: register(),
+        value: vec![0x20; 16],
+    };
+    let mut nat = base(Hook::Prerouting, -100, ProgramVerdict::Accept);
+    if let Some(nat) = &mut nat {
+        nat.kind = ChainKind::Nat;
+    }
+    let program = program(vec![chain(
+        "nat",
+        nat,
+        vec![rule(1, [address, dnat]), rule(2, [])],
+    )]);
+    let interpreter = Interpreter::new(&program, HostFacts::default());
+    let passages = [passage(Hook::Prerouting)];
+    let interpretation = interpreter.run(&facts(syn(80)), &passages, &mut State::default());
+    assert_eq!(evaluated(&interpretation), [(1, Yes, Yes), (2, Yes, Yes)]);
+    assert!(interpretation.translations.is_empty());
+}

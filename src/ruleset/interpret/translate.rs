@@ -8,7 +8,10 @@ use super::{
     packet::{ConnectionOfPacket, PacketState, ether_type},
     record::{ChainVerdict, TranslatedEnd, TranslatedValue, Translation},
 };
-use crate::ruleset::program::{Expression, NatFlags, NatKind, Register};
+use crate::ruleset::{
+    chain::Family,
+    program::{Expression, NatFlags, NatKind, Register},
+};
 
 /// `IPS_SRC_NAT` and `IPS_DST_NAT` (linux/netfilter/nf_conntrack_common.h).
 const STATUS_SOURCE_NAT: u32 = 1 << 4;
@@ -18,6 +21,15 @@ impl Evaluation<'_, '_> {
     /// `nft_nat_eval`, `nft_masq_eval` and `nft_redir_eval`: the verdict is that of `nf_nat_setup_info`, which accepts
     /// the packet once its connection has a translation.
     pub(super) fn translate(&mut self, expression: &Expression) -> Effect {
+        // In a table of both families, a translation of one does nothing to the other (`nft_nat_inet_eval`).
+        if let Expression::Nat {
+            family: Some(family @ (Family::Ip | Family::Ip6)),
+            ..
+        } = expression
+            && family.nfproto() != self.nfproto()
+        {
+            return Effect::goes_on();
+        }
         let (end, address, ports, flags) = match expression {
             Expression::Nat {
                 kind,
