@@ -1,7 +1,7 @@
 //! Rule coverage: which rules and policies of a candidate real packets came to, matched, and were decided by.
 //!
-//! `gather` takes from each packet's trace what it met (`walk`) in the loaded ruleset (`inventory`). Here
-//! the scenarios of a run are put together, by candidate. [`report`] writes it down.
+//! `gather` takes from each packet's way what it met (`met`) in the loaded ruleset (`inventory`). The result is
+//! [`crate::record::coverage`], which puts the scenarios of a run together.
 
 pub(crate) mod gather;
 pub(crate) mod inventory;
@@ -26,7 +26,7 @@ pub enum Covering {
     Totals,
     /// Also the elements of named sets, which takes a lab more.
     WithSets,
-    /// Also what those of each case met: [`Measured::cases`].
+    /// Also what those of each case met: [`crate::record::coverage::Measured::cases`].
     EachCase,
 }
 

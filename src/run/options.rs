@@ -33,7 +33,7 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// Of which run this is a shard, if it is.
     pub part: Option<Part>,
-    /// Find out which rules the packets meet: [`ScenarioRecord::coverage`].
+    /// Find out which rules the packets meet: [`crate::record::ScenarioRecord::coverage`].
     pub coverage: Covering,
     /// Of which packets the ways are kept.
     pub walks: Walks,

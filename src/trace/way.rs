@@ -28,7 +28,7 @@ pub struct Observation<'e> {
 }
 
 impl<'e> Observation<'e> {
-    /// Reads the evidence of a probe. The events of legacy iptables must be complete: [`super::legacy::complete`].
+    /// Reads the evidence of a probe. The events of legacy iptables must be complete: `legacy::complete`.
     #[must_use]
     pub fn of(planned: &'e Probe, evidence: &'e Evidence) -> Self {
         let mut sent = Cow::Borrowed(planned);
@@ -58,7 +58,7 @@ pub struct Way<'t> {
     /// Whether the trace shows the packet at all.
     pub has_entered: bool,
     /// The packet's traversals of base chains. Where two packets are the probe, because a rule has copied it, they
-    /// may overlap; each comes when it has ended, [`Traversal::begin`] says when it began.
+    /// may overlap; each comes when it has ended, `Traversal::begin` says when it began.
     pub traversals: Vec<Traversal<'t>>,
     /// Likewise of the error that was sent because of the packet.
     pub of_error: Vec<Traversal<'t>>,
