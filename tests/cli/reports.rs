@@ -20,7 +20,7 @@ fn json(text: &str) -> Value {
 #[test]
 fn a_json_report_has_every_key() {
     let document = json(&mixed().firedrill(&["test", ".", "--report", "json"]).stdout);
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     assert_eq!(document["tool"]["name"], "firedrill");
     assert_eq!(document["tool"]["version"], env!("CARGO_PKG_VERSION"));
     assert!(
