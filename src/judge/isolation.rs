@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use firedrill_wire::Ranges;
+
 use super::{stateful::Touch, verdict::Inconclusive};
 
 /// The most labs that are made for one sweep because of memory: some seconds.
@@ -14,26 +16,25 @@ const MAX_LABS: usize = 400;
 /// What is to be done about a sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// What of it does not stand: ranges with both their ends, ascending.
-    pub again: Vec<(u16, u16)>,
+    /// The ports whose first result is unreliable.
+    pub again: Ranges,
     /// Of that, what is swept in one fresh lab.
-    pub readers: Vec<(u16, u16)>,
+    pub readers: Ranges,
     /// Of that, what is probed one by one, in a fresh lab each.
-    pub writers: Vec<Vec<(u16, u16)>>,
+    pub writers: Vec<Ranges>,
     /// Of that, what would take too long, and why nothing is said of it.
-    pub given_up: Vec<(u16, u16, Inconclusive)>,
+    pub given_up: Vec<(Ranges, Inconclusive)>,
 }
 
 impl Pace {
-    /// How these ports (ranges with both their ends, ascending) are to be swept, given what they have to do with
-    /// memory.
+    /// How these ports are to be swept, given what they have to do with memory.
     #[must_use]
-    pub fn of(touches: &[Touch], ports: &[(u16, u16)]) -> Self {
+    pub fn of(touches: &[Touch], ports: &Ranges) -> Self {
         if touches.is_empty() {
             return Self::default();
         }
         let (mut readers, mut writers) = (Vec::new(), BTreeMap::<u32, Vec<u16>>::new());
-        for port in ports.iter().flat_map(|(first, last)| *first..=*last) {
+        for port in ports.iter() {
             let mut mine = touches
                 .iter()
                 .filter(|touch| touch.ports.contains(port))
@@ -47,7 +48,7 @@ impl Pace {
             }
         }
         let mut pace = Self {
-            readers: ranges(&readers),
+            readers: readers.iter().copied().collect(),
             ..Self::default()
         };
         let mut again = readers;
@@ -61,23 +62,23 @@ impl Pace {
             let needed = ports.len().div_ceil(each);
             if labs + needed <= MAX_LABS {
                 labs += needed;
-                pace.writers.extend(ports.chunks(each).map(ranges));
+                let shared = ports.chunks(each);
+                pace.writers
+                    .extend(shared.map(|ports| ports.iter().copied().collect()));
             } else {
                 let why = too_many(touches, room, needed);
-                let given_up = ranges(&ports).into_iter();
-                pace.given_up
-                    .extend(given_up.map(|(first, last)| (first, last, why.clone())));
+                pace.given_up.push((ports.into_iter().collect(), why));
             }
         }
-        again.sort_unstable();
-        pace.again = ranges(&again);
+        pace.again = again.into_iter().collect();
         pace
     }
 
     /// This number depends on what others left: it is probed once more, alone.
     pub fn alone(&mut self, number: u16) {
-        self.again.push((number, number));
-        self.writers.push(vec![(number, number)]);
+        let number = Ranges::from(number..=number);
+        self.again = self.again.union(&number);
+        self.writers.push(number);
     }
 }
 
@@ -92,25 +93,15 @@ fn too_many(touches: &[Touch], room: u32, labs: usize) -> Inconclusive {
     }
 }
 
-/// Ascending numbers as ranges.
-fn ranges(ports: &[u16]) -> Vec<(u16, u16)> {
-    let mut ranges: Vec<(u16, u16)> = Vec::new();
-    for port in ports {
-        match ranges.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(*port) => *last = *port,
-            _ => ranges.push((*port, *port)),
-        }
-    }
-    ranges
-}
-
 #[cfg(test)]
 mod tests {
     use std::ops::RangeInclusive;
 
     use super::*;
 
-    const ALL: [(u16, u16); 1] = [(1, 65_535)];
+    fn all() -> Ranges {
+        Ranges::from(1..=65_535)
+    }
 
     fn touch(ports: RangeInclusive<u16>, room: Option<u32>) -> Touch {
         Touch {
@@ -122,14 +113,14 @@ mod tests {
 
     #[test]
     fn without_memory_everything_stands() {
-        assert_eq!(Pace::of(&[], &ALL), Pace::default());
+        assert_eq!(Pace::of(&[], &all()), Pace::default());
     }
 
     #[test]
     fn a_limited_port_is_probed_alone_and_the_others_stand() {
-        let pace = Pace::of(&[touch(22..=22, Some(0))], &ALL);
-        assert_eq!(pace.again, [(22, 22)]);
-        assert_eq!(pace.writers, [vec![(22, 22)]]);
+        let pace = Pace::of(&[touch(22..=22, Some(0))], &all());
+        assert_eq!(pace.again, Ranges::from(22..=22));
+        assert_eq!(pace.writers, [Ranges::from(22..=22)]);
         assert!(pace.readers.is_empty() && pace.given_up.is_empty());
     }
 
@@ -137,23 +128,24 @@ mod tests {
     fn who_is_remembered_for_a_trap_shares_a_lab_with_nobody_and_all_others_with_each_other() {
         let trap = touch(23..=23, Some(0));
         let reader = touch(0..=65535, None);
-        let pace = Pace::of(&[trap, reader], &ALL);
-        assert_eq!(pace.again, [(1, 65535)]);
-        assert_eq!(pace.readers, [(1, 22), (24, 65535)]);
-        assert_eq!(pace.writers, [vec![(23, 23)]]);
+        let pace = Pace::of(&[trap, reader], &all());
+        assert_eq!(pace.again, all());
+        assert_eq!(pace.readers, Ranges::from([1..=22, 24..=65535]));
+        assert_eq!(pace.writers, [Ranges::from(23..=23)]);
     }
 
     #[test]
     fn a_burst_is_shared_and_too_small_a_one_is_given_up() {
-        let pace = Pace::of(&[touch(1..=1000, Some(249))], &ALL);
+        let pace = Pace::of(&[touch(1..=1000, Some(249))], &all());
         assert_eq!(pace.writers.len(), 4);
-        assert_eq!(pace.writers[0], [(1, 250)]);
-        let pace = Pace::of(&[touch(0..=65535, Some(4))], &ALL);
+        assert_eq!(pace.writers[0], Ranges::from(1..=250));
+        let pace = Pace::of(&[touch(0..=65535, Some(4))], &all());
         assert!(pace.writers.is_empty());
-        let [(1, 65535, Inconclusive::LabLimit { rule, needed, .. })] = pace.given_up.as_slice()
+        let [(ports, Inconclusive::LabLimit { rule, needed, .. })] = pace.given_up.as_slice()
         else {
             panic!("{pace:?}");
         };
+        assert_eq!(*ports, all());
         assert_eq!((rule.as_str(), *needed), ("the rule", 13107));
     }
 }

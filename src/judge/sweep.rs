@@ -5,12 +5,13 @@
 //! decided, and checks the batches. Where both disagree, or a traced packet proves nothing, all ports that
 //! fared alike are inconclusive.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use firedrill_harness::{
     packet::Answer,
     protocol::{Fate, SweptRun, Unproven},
 };
+use firedrill_wire::Ranges;
 
 use super::{
     answer::reject_kind,
@@ -18,7 +19,7 @@ use super::{
     verdict::{Inconclusive, Judgement, Outcome, RejectAnswer, Verdict},
 };
 use crate::{
-    scenario::{Over, RejectKind, Sweep, ranges_text},
+    scenario::{Over, RejectKind, Sweep},
     trace::decider::Decider,
 };
 
@@ -37,28 +38,27 @@ pub struct Found {
     /// What was probed one by one.
     pub traced: BTreeMap<u16, (Verdict, Option<Decider>)>,
     /// What nobody can tell, and why.
-    pub given_up: Vec<(u16, u16, Inconclusive)>,
+    pub given_up: Vec<(Ranges, Inconclusive)>,
 }
 
 impl Found {
     /// Forgets all that is known of these numbers.
-    pub fn forget(&mut self, numbers: &[(u16, u16)]) {
-        for (first, last) in numbers {
-            let inside = |port: &u16| (first..=last).contains(&port);
-            self.traced.retain(|port, _| !inside(port));
+    pub fn forget(&mut self, numbers: &Ranges) {
+        self.traced.retain(|port, _| !numbers.contains(*port));
+        for (first, last) in numbers.iter_ranges().map(RangeInclusive::into_inner) {
             let runs = std::mem::take(&mut self.runs);
             for run in runs {
-                if run.last < *first || run.first > *last {
+                if run.last < first || run.first > last {
                     self.runs.push(run);
                     continue;
                 }
-                if run.first < *first {
+                if run.first < first {
                     self.runs.push(SweptRun {
                         last: first - 1,
                         ..run.clone()
                     });
                 }
-                if run.last > *last {
+                if run.last > last {
                     self.runs.push(SweptRun {
                         first: last + 1,
                         ..run
@@ -81,22 +81,16 @@ impl Found {
 #[must_use]
 pub fn groups(sweep: &Sweep, found: &Found) -> Vec<SweepGroup> {
     let mut parts: Vec<Part> = Vec::new();
-    let mut covered: Vec<(u16, u16)> = Vec::new();
     for run in &found.runs {
-        covered.push((run.first, run.last));
         run_parts(run, found, &mut parts);
     }
-    for (first, last, why) in &found.given_up {
-        covered.push((*first, *last));
-        parts.push(Part::untold(*first, *last, why.clone()));
+    for (ports, why) in &found.given_up {
+        let ranges = ports.iter_ranges();
+        parts.extend(ranges.map(|range| Part::untold(*range.start(), *range.end(), why.clone())));
     }
-    covered.sort_unstable();
-    let by_itself = |port: &u16| {
-        let next = covered.partition_point(|(first, _)| first <= port);
-        covered[..next].last().is_none_or(|(_, last)| port > last)
-    };
+    let covered: Ranges = parts.iter().map(|part| part.first..=part.last).collect();
     for (port, (verdict, decider)) in &found.traced {
-        if by_itself(port) {
+        if !covered.contains(*port) {
             parts.push(Part {
                 first: *port,
                 last: *port,
@@ -143,7 +137,7 @@ pub fn groups(sweep: &Sweep, found: &Found) -> Vec<SweepGroup> {
 /// The ports that must be probed one by one before anything is said of them: those that are not as they
 /// should be, and those of which the batches prove nothing.
 #[must_use]
-pub fn unconfirmed(sweep: &Sweep, found: &Found) -> Vec<(u16, u16)> {
+pub fn unconfirmed(sweep: &Sweep, found: &Found) -> Ranges {
     let mut ports = Vec::new();
     for run in &found.runs {
         let untold = match &run.fate {
@@ -156,11 +150,7 @@ pub fn unconfirmed(sweep: &Sweep, found: &Found) -> Vec<(u16, u16)> {
         ports.extend((run.first..=run.last).filter(wrong).filter(unseen));
     }
     let every = ports.len().div_ceil(MAX_CONFIRMED).max(1);
-    ports
-        .into_iter()
-        .step_by(every)
-        .map(|port| (port, port))
-        .collect()
+    ports.into_iter().step_by(every).collect()
 }
 
 /// One judgement of all ports.
@@ -177,9 +167,9 @@ pub fn judgement(sweep: &Sweep, groups: &[SweepGroup]) -> Judgement {
         let ranges = |open: bool| {
             let wrong = of(Outcome::Fail);
             let wrong = wrong.filter(move |group| is_open(&group.verdict) == open);
-            wrong.map(|group| (group.first, group.last)).collect()
+            wrong.map(|group| group.first..=group.last).collect()
         };
-        let (open, closed): (Vec<_>, Vec<_>) = (ranges(true), ranges(false));
+        let (open, closed): (Ranges, Ranges) = (ranges(true), ranges(false));
         let mut reasons = Vec::new();
         if !open.is_empty() {
             let (what, are) = some(sweep.over, &open);
@@ -192,8 +182,8 @@ pub fn judgement(sweep: &Sweep, groups: &[SweepGroup]) -> Judgement {
         return told(first, Some(reasons.join("; ")));
     }
     if let Some(first) = of(Outcome::Inconclusive).next() {
-        let untold = of(Outcome::Inconclusive).map(|group| (group.first, group.last));
-        let (what, _) = some(sweep.over, &untold.collect::<Vec<_>>());
+        let untold = of(Outcome::Inconclusive).map(|group| group.first..=group.last);
+        let (what, _) = some(sweep.over, &untold.collect());
         let why = match &first.verdict {
             Verdict::Inconclusive(why) => why.to_string(),
             verdict => verdict.to_string(),
@@ -358,56 +348,36 @@ fn is_open(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Accept(_))
 }
 
-/// A range in pieces, each with whether it should be open.
-fn split(first: u16, last: u16, open: &[(u16, u16)]) -> Vec<(u16, u16, bool)> {
-    let mut pieces = Vec::new();
-    let mut next = u32::from(first);
-    for (low, high) in open {
-        if *high < first || *low > last {
-            continue;
-        }
-        let (low, high) = ((*low).max(first), (*high).min(last));
-        if next < u32::from(low) {
-            pieces.push((next as u16, low - 1, false));
-        }
-        pieces.push((low, high, true));
-        next = u32::from(high) + 1;
-    }
-    if next <= u32::from(last) {
-        pieces.push((next as u16, last, false));
-    }
-    pieces
+/// A range in pieces, ascending, each with whether it should be open.
+fn split(first: u16, last: u16, open: &Ranges) -> Vec<(u16, u16, bool)> {
+    let all = Ranges::from(first..=last);
+    let pieces = |ranges: Ranges, open| {
+        let ranges = ranges.iter_ranges().map(RangeInclusive::into_inner);
+        ranges
+            .map(|(first, last)| (first, last, open))
+            .collect::<Vec<_>>()
+    };
+    let mut both = pieces(all.intersection(open), true);
+    both.extend(pieces(all.difference(open), false));
+    both.sort_unstable();
+    both
 }
 
 /// `tcp/80, 443 and 3 more`, and the verb that goes with it.
-fn some(over: Over, ranges: &[(u16, u16)]) -> (String, &'static str) {
-    // What only differs in who decided is one to a reader.
-    let mut merged: Vec<(u16, u16)> = Vec::new();
-    for (first, last) in ranges {
-        match merged.last_mut() {
-            Some(before) if before.1.checked_add(1) == Some(*first) => before.1 = *last,
-            _ => merged.push((*first, *last)),
-        }
-    }
-    let shown = &merged[..merged.len().min(MAX_NAMED)];
-    let count = |ranges: &[(u16, u16)]| -> usize {
-        let sizes = ranges
-            .iter()
-            .map(|(first, last)| usize::from(last - first) + 1);
-        sizes.sum()
-    };
-    let left = count(&merged) - count(shown);
+fn some(over: Over, numbers: &Ranges) -> (String, &'static str) {
+    let shown: Ranges = numbers.iter_ranges().take(MAX_NAMED).collect();
+    let left = numbers.len() - shown.len();
     let more = if left == 0 {
         String::new()
     } else {
         format!(" and {left} more")
     };
-    let are = if count(&merged) == 1 { "is" } else { "are" };
+    let are = if numbers.len() == 1 { "is" } else { "are" };
     let kind = match over {
         Over::Tcp | Over::Udp | Over::Icmp => over.word(),
         Over::Protocols => "proto",
     };
-    (format!("{kind}/{}{more}", ranges_text(shown)), are)
+    (format!("{kind}/{shown}{more}"), are)
 }
 
 #[cfg(test)]
@@ -423,15 +393,15 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-    fn sweep(open: &[(u16, u16)]) -> Sweep {
+    fn sweep<const N: usize>(open: [RangeInclusive<u16>; N]) -> Sweep {
         Sweep {
             from: Party::Host(0),
             to: Party::Firewall(0),
             source: HERE,
             destination: HERE,
             over: Over::Tcp,
-            numbers: vec![(1, 65_535)],
-            open: open.to_vec(),
+            numbers: Ranges::from(1..=65_535),
+            open: Ranges::from(open),
         }
     }
 
@@ -512,7 +482,7 @@ mod tests {
             ],
         );
         assert_eq!(
-            told(&sweep(&[]), &silent),
+            told(&sweep([]), &silent),
             [
                 "1-50 drop pass a",
                 "51-59 drop pass ?",
@@ -523,7 +493,7 @@ mod tests {
 
     #[test]
     fn a_port_is_wrong_if_it_is_open_and_should_not_be_or_the_other_way_round() {
-        let sweep = sweep(&[(80, 80), (443, 443)]);
+        let sweep = sweep([80..=80, 443..=443]);
         let found = found(
             vec![
                 run(1, 79, Fate::Silent),
@@ -551,7 +521,7 @@ mod tests {
             ]
         );
         // 81 was traced already, as the end of its run.
-        assert_eq!(unconfirmed(&sweep, &found), [(443, 443)]);
+        assert_eq!(unconfirmed(&sweep, &found), Ranges::from(443..=443));
         let judgement = judgement(&sweep, &groups(&sweep, &found));
         assert_eq!(judgement.outcome, Outcome::Fail);
         assert_eq!(
@@ -576,10 +546,10 @@ mod tests {
                 ],
             );
             assert_eq!(
-                told(&sweep(&[]), &found),
+                told(&sweep([]), &found),
                 ["1-65535 inconclusive inconclusive ?"]
             );
-            let judgement = judgement(&sweep(&[]), &groups(&sweep(&[]), &found));
+            let judgement = judgement(&sweep([]), &groups(&sweep([]), &found));
             assert_eq!(judgement.outcome, Outcome::Inconclusive);
         }
     }
@@ -588,7 +558,7 @@ mod tests {
     fn a_range_of_which_no_port_was_traced_proves_nothing() {
         let found = found(vec![run(1, 65_535, Fate::Silent)], &[]);
         assert_eq!(
-            told(&sweep(&[]), &found),
+            told(&sweep([]), &found),
             ["1-65535 inconclusive inconclusive ?"]
         );
     }
@@ -600,14 +570,17 @@ mod tests {
             &[(2, Verdict::Drop, by("a"))],
         );
         assert_eq!(
-            told(&sweep(&[]), &found),
+            told(&sweep([]), &found),
             [
                 "1-1 inconclusive inconclusive ?",
                 "2-2 drop pass a",
                 "3-3 inconclusive inconclusive ?",
             ]
         );
-        assert_eq!(unconfirmed(&sweep(&[]), &found), [(1, 1), (3, 3)]);
+        assert_eq!(
+            unconfirmed(&sweep([]), &found),
+            Ranges::from([1..=1, 3..=3])
+        );
     }
 
     #[test]
@@ -616,10 +589,10 @@ mod tests {
         let runs = vec![run(7, 7, Fate::Answered(error))];
         let rejected = |kind| (7, Verdict::Reject(RejectAnswer::Kind(kind)), by("a"));
         let same = found(runs.clone(), &[rejected(RejectKind::PortUnreachable)]);
-        assert_eq!(told(&sweep(&[]), &same), ["7-7 reject pass a"]);
+        assert_eq!(told(&sweep([]), &same), ["7-7 reject pass a"]);
         let other = found(runs, &[rejected(RejectKind::TcpReset)]);
         assert_eq!(
-            told(&sweep(&[]), &other),
+            told(&sweep([]), &other),
             ["7-7 inconclusive inconclusive ?"]
         );
     }
@@ -630,7 +603,7 @@ mod tests {
             vec![run(1, 100, Fate::Silent)],
             &[(1, Verdict::Drop, by("a")), (22, Verdict::Drop, by("a"))],
         );
-        found.forget(&[(22, 23), (100, 100)]);
+        found.forget(&Ranges::from([22..=23, 100..=100]));
         assert_eq!(
             found.runs,
             [run(1, 21, Fate::Silent), run(24, 99, Fate::Silent)]
@@ -640,7 +613,7 @@ mod tests {
 
     #[test]
     fn many_ports_are_named_by_their_ranges_and_the_rest_counted() {
-        let ranges: Vec<(u16, u16)> = (0..20).map(|nth| (nth * 10 + 1, nth * 10 + 2)).collect();
+        let ranges: Ranges = (0..20).map(|nth| nth * 10 + 1..=nth * 10 + 2).collect();
         let (text, are) = some(Over::Tcp, &ranges);
         assert_eq!(
             text,
@@ -648,7 +621,7 @@ mod tests {
         );
         assert_eq!(are, "are");
         assert_eq!(
-            some(Over::Protocols, &[(47, 47)]),
+            some(Over::Protocols, &Ranges::from(47..=47)),
             ("proto/47".to_owned(), "is")
         );
     }

@@ -16,6 +16,7 @@ use firedrill_harness::{
         Task, VERSION, Watch,
     },
 };
+use firedrill_wire::Ranges;
 
 use self::lab::lab;
 use crate::{
@@ -105,8 +106,8 @@ pub fn plan(
 pub struct Reprobe {
     /// Which sweep.
     pub place: Place,
-    /// Its ports: ranges with both their ends, ascending.
-    pub ports: Vec<(u16, u16)>,
+    /// Its ports.
+    pub ports: Ranges,
     /// Whether each is probed one by one, with a trace.
     pub traced: bool,
     /// Whether they share a lab with others.
@@ -299,10 +300,7 @@ impl Planner<'_> {
 
     /// A sweep: ports in one step, everything else one by one.
     fn sweep(&mut self, sweep: &Sweep, reprobe: &Reprobe) -> Vec<PlannedStep> {
-        let mut numbers = reprobe
-            .ports
-            .iter()
-            .flat_map(|(first, last)| *first..=*last);
+        let mut numbers = reprobe.ports.iter();
         if !sweep.over.has_ports() {
             let probe = |number| {
                 let id = self.place(reprobe.place);

@@ -3,15 +3,14 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
+use firedrill_wire::Ranges;
+
 use super::{
     CaseRecord, ScenarioRecord, StepRecord,
     comparison::{Comparison, Difference, Side},
 };
 use crate::judge::sweep::SweepGroup;
-use crate::{
-    judge::verdict::{Arrival, Outcome, RejectAnswer, Verdict},
-    scenario::ranges_text,
-};
+use crate::judge::verdict::{Arrival, Outcome, RejectAnswer, Verdict};
 
 /// Compares the records of one file's candidates; `None` unless there are several.
 #[must_use]
@@ -180,8 +179,8 @@ fn ranges(groups: &[SweepGroup]) -> Option<Vec<(u16, u16, String)>> {
 fn open(groups: &[SweepGroup]) -> String {
     let open = ranges(groups).unwrap_or_default().into_iter();
     let open = open.filter(|(.., verdict)| verdict.starts_with(ACCEPT));
-    let open: Vec<(u16, u16)> = open.map(|(first, last, _)| (first, last)).collect();
-    format!("open: {}", ranges_text(&open))
+    let open: Ranges = open.map(|(first, last, _)| first..=last).collect();
+    format!("open: {open}")
 }
 
 fn left(arrival: &Arrival) -> Left<'_> {

@@ -8,6 +8,8 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
+use firedrill_wire::Ranges;
+
 use super::{Reporter, matrix::Table, walk::lines};
 use crate::{
     judge::{
@@ -22,7 +24,7 @@ use crate::{
         finding::{Finding, FindingPlace, Level},
         shard::Part,
     },
-    scenario::{Cell, Matrix, ranges_text},
+    scenario::{Cell, Matrix},
     trace::{decider::Decider, walk::Walk},
 };
 
@@ -273,7 +275,7 @@ impl<W: Write> Terminal<W> {
         let bad = |group: &&SweepGroup| group.outcome != Outcome::Pass;
         let (bad, good): (Vec<_>, Vec<_>) = sweep.groups.iter().partition(bad);
         for group in bad.iter().take(SWEEP_GROUPS) {
-            let numbers = ranges_text(&[(group.first, group.last)]);
+            let numbers = Ranges::from(group.first..=group.last).to_string();
             let mut said = group.verdict.to_string();
             if let Some(decider) = &group.decider {
                 said = format!("{said} by {decider}");

@@ -205,11 +205,9 @@ impl<'a> Collector<'a> {
         self.results.take_ports_to_isolate(|place, ports| {
             let is_again = |key: ProbeKey| {
                 key.case == place.case
-                    && key.swept.is_some_and(|(step, number)| {
-                        let mut ports = ports.iter();
-                        step == place.step
-                            && ports.any(|(first, last)| (first..=last).contains(&&number))
-                    })
+                    && key
+                        .swept
+                        .is_some_and(|(step, number)| step == place.step && ports.contains(number))
             };
             if let Some(coverage) = coverage.as_mut().filter(|_| !ports.is_empty()) {
                 coverage.forget(is_again);

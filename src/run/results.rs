@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use firedrill_harness::protocol::{Probe, Reloaded, Swept};
+use firedrill_wire::Ranges;
 
 use super::options::Walks;
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     },
     plan::{self, LabSharing, Place, Reprobe, describe},
     record::{StepRecord, SweepRecord},
-    scenario::{Action, Case, Scenario, Send, Sweep, ranges_text},
+    scenario::{Action, Case, Scenario, Send, Sweep},
     trace::{
         decider::Decider,
         walk::{Around, Walk},
@@ -191,7 +192,7 @@ impl<'a> Results<'a> {
     /// `forgotten` is told which.
     pub(super) fn take_ports_to_isolate(
         &mut self,
-        mut forgotten: impl FnMut(Place, &[(u16, u16)]),
+        mut forgotten: impl FnMut(Place, &Ranges),
     ) -> Vec<Reprobe> {
         let mut reprobes = Vec::new();
         for (place, sweep) in &mut self.sweeps {
@@ -313,7 +314,7 @@ pub(super) fn sent(action: &Action) -> Option<&Send> {
 fn expected(action: &Action) -> Option<String> {
     match action {
         Action::Sweep(sweep) if sweep.open.is_empty() => Some("none open".to_owned()),
-        Action::Sweep(sweep) => Some(format!("only {} open", ranges_text(&sweep.open))),
+        Action::Sweep(sweep) => Some(format!("only {} open", sweep.open)),
         Action::Send(_) | Action::Reload(_) | Action::Wait(_) => {
             Some(sent(action)?.expect.to_string())
         }

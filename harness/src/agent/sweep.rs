@@ -48,7 +48,7 @@ pub(crate) fn sweep(
     mut each: impl FnMut(Evidence),
 ) -> Result<Swept, Broken> {
     let started = Instant::now();
-    let ports: Vec<u16> = sweep.each_port().collect();
+    let ports: Vec<u16> = sweep.ports.iter().collect();
     let runs = if sweep.traced {
         Vec::new()
     } else {

@@ -6,4 +6,7 @@
 mod bytes;
 pub mod packet;
 pub mod protocol;
+mod ranges;
 mod usual;
+
+pub use ranges::Ranges;

@@ -17,7 +17,7 @@ pub use self::{
     },
     firewall::{Candidate, ContainerImage, Firewall, Host, Interface, Route, Sandbox, Vlan},
     packet::{PacketSpec, TcpFlags},
-    sweep::{Over, Sweep, ranges_text},
+    sweep::{Over, Sweep},
 };
 pub(crate) use self::{
     packet::{USUAL_SPI, portless},

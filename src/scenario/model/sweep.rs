@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use firedrill_harness::packet::{Packet, Payload, Sctp, Transport, UdpLite, protocol};
+use firedrill_wire::Ranges;
 
 use super::{Family, PacketSpec, Party, TcpFlags, portless};
 
@@ -19,10 +20,10 @@ pub struct Sweep {
     pub destination: IpAddr,
     /// What is gone through.
     pub over: Over,
-    /// Which of its numbers: ranges with both their ends, ascending, apart from each other.
-    pub numbers: Vec<(u16, u16)>,
-    /// What should be open: ranges with both their ends, ascending, apart from each other.
-    pub open: Vec<(u16, u16)>,
+    /// Which of its numbers.
+    pub numbers: Ranges,
+    /// What should be open.
+    pub open: Ranges,
 }
 
 /// What a sweep goes through.
@@ -89,29 +90,20 @@ impl Over {
         }
     }
 
-    /// All that is gone through: ranges with both their ends, ascending.
+    /// All that is gone through.
     ///
     /// Ports begin with 1: port 0 is reserved (IANA), and no kernel delivers to it. Of the IP protocols those
     /// are left out that have a sweep of their own (TCP, UDP, ICMP), that no raw socket can receive (0 and
     /// 255, raw(7)), and, in IPv6, those that are extension headers or the lack of anything (RFC 8200
     /// section 4).
     #[must_use]
-    pub fn numbers(self, family: Family) -> Vec<(u16, u16)> {
+    pub fn numbers(self, family: Family) -> Ranges {
         let without = |left_out: &[u16]| {
-            let mut ranges = Vec::new();
-            let mut next = 1;
-            for number in left_out {
-                if *number > next {
-                    ranges.push((next, number - 1));
-                }
-                next = number + 1;
-            }
-            ranges.push((next, 254));
-            ranges
+            Ranges::from(1..=254).difference(&left_out.iter().copied().collect())
         };
         match (self, family) {
-            (Self::Tcp | Self::Udp, _) => vec![(1, u16::MAX)],
-            (Self::Icmp, _) => vec![(0, 255)],
+            (Self::Tcp | Self::Udp, _) => Ranges::from(1..=u16::MAX),
+            (Self::Icmp, _) => Ranges::from(0..=255),
             (Self::Protocols, Family::Ipv4) => without(&[1, 6, 17]),
             (Self::Protocols, Family::Ipv6) => {
                 without(&[6, 17, 43, 44, 51, 58, 59, 60, 135, 139, 140])
@@ -179,48 +171,24 @@ impl Sweep {
     /// Whether this number should be open.
     #[must_use]
     pub fn should_be_open(&self, number: u16) -> bool {
-        let mut open = self.open.iter();
-        open.any(|(first, last)| (*first..=*last).contains(&number))
+        self.open.contains(number)
     }
-}
-
-/// Ranges as people write them: `80, 443, 8000-8010`; `none` without any.
-#[must_use]
-pub fn ranges_text(ranges: &[(u16, u16)]) -> String {
-    if ranges.is_empty() {
-        return "none".to_owned();
-    }
-    let one = |(first, last): &(u16, u16)| {
-        if first == last {
-            first.to_string()
-        } else {
-            format!("{first}-{last}")
-        }
-    };
-    ranges.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn count(ranges: &[(u16, u16)]) -> usize {
-        let sizes = ranges
-            .iter()
-            .map(|(first, last)| usize::from(last - first) + 1);
-        sizes.sum()
-    }
-
     #[test]
     fn every_port_every_type_and_every_protocol_that_can_be_seen_is_gone_through() {
         for family in [Family::Ipv4, Family::Ipv6] {
-            assert_eq!(count(&Over::Tcp.numbers(family)), 65_535);
-            assert_eq!(count(&Over::Udp.numbers(family)), 65_535);
-            assert_eq!(count(&Over::Icmp.numbers(family)), 256);
+            assert_eq!(Over::Tcp.numbers(family).len(), 65_535);
+            assert_eq!(Over::Udp.numbers(family).len(), 65_535);
+            assert_eq!(Over::Icmp.numbers(family).len(), 256);
         }
         // 0 and 255 have no raw sockets.
-        assert_eq!(count(&Over::Protocols.numbers(Family::Ipv4)), 254 - 3);
-        assert_eq!(count(&Over::Protocols.numbers(Family::Ipv6)), 254 - 11);
+        assert_eq!(Over::Protocols.numbers(Family::Ipv4).len(), 254 - 3);
+        assert_eq!(Over::Protocols.numbers(Family::Ipv6).len(), 254 - 11);
     }
 
     #[test]
@@ -234,11 +202,5 @@ mod tests {
             );
             assert_eq!(u16::from(packet.protocol()), number);
         }
-    }
-
-    #[test]
-    fn ranges_are_told_as_people_write_them() {
-        assert_eq!(ranges_text(&[]), "none");
-        assert_eq!(ranges_text(&[(80, 80), (8000, 8010)]), "80, 8000-8010");
     }
 }

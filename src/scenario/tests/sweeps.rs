@@ -1,5 +1,7 @@
 //! `only-open`: every port.
 
+use firedrill_wire::Ranges;
+
 use super::{good, problems_of_tests, with_tests};
 use crate::scenario::{Action, Family, Over, Sweep};
 
@@ -24,8 +26,8 @@ fn tcp_and_udp_are_always_swept_and_everything_not_listed_is_closed() {
         panic!("{found:?}");
     };
     assert_eq!(text, "internet -> firewall tcp, only 80, 443, 8000-8010");
-    assert_eq!(tcp.open, [(80, 80), (443, 443), (8000, 8010)]);
-    assert_eq!(tcp.numbers, [(1, 65535)]);
+    assert_eq!(tcp.open, Ranges::from([80..=80, 443..=443, 8000..=8010]));
+    assert_eq!(tcp.numbers, Ranges::from(1..=65535));
     assert_eq!((udp.over, udp.open.len()), (Over::Udp, 0));
     assert!(tcp.should_be_open(8005) && !tcp.should_be_open(81));
 }
@@ -38,8 +40,8 @@ fn a_sweep_is_a_case_for_each_family_with_the_number_of_an_icmp_type_in_it() {
         let [(_, icmp)] = found.as_slice() else {
             panic!("{found:?}");
         };
-        assert_eq!(icmp.open, [(number, number)]);
-        assert_eq!(icmp.numbers, [(0, 255)]);
+        assert_eq!(icmp.open, Ranges::from(number..=number));
+        assert_eq!(icmp.numbers, Ranges::from(0..=255));
     }
     let names: Vec<String> = good(&with_tests(&[test]))
         .cases
@@ -53,9 +55,12 @@ fn a_sweep_is_a_case_for_each_family_with_the_number_of_an_icmp_type_in_it() {
 fn protocols_have_names_and_numbers_and_a_family_sweeps_only_its_own() {
     let test = "{ from: internet, to: firewall, only-open: { tcp: any, udp: any, protocols: [gre, ah, 99] } }";
     let open = |family| sweeps(test, family)[0].1.open.clone();
-    assert_eq!(open(Family::Ipv4), [(47, 47), (51, 51), (99, 99)]);
+    assert_eq!(
+        open(Family::Ipv4),
+        Ranges::from([47..=47, 51..=51, 99..=99])
+    );
     // In IPv6 the authentication header is an extension header.
-    assert_eq!(open(Family::Ipv6), [(47, 47), (99, 99)]);
+    assert_eq!(open(Family::Ipv6), Ranges::from([47..=47, 99..=99]));
 }
 
 #[test]
@@ -63,7 +68,7 @@ fn some_ports_can_be_looked_at_alone() {
     let test = "{ from: internet, to: db, only-open: { tcp: 22, among: [1-1023, 8080] } }";
     let found = sweeps(test, Family::Ipv4);
     for (_, sweep) in found {
-        assert_eq!(sweep.numbers, [(1, 1023), (8080, 8080)]);
+        assert_eq!(sweep.numbers, Ranges::from([1..=1023, 8080..=8080]));
     }
 }
 

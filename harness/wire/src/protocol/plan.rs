@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bytes::Bytes,
     packet::{Direction, Packet},
+    ranges::Ranges,
     usual::is_usual,
 };
 
@@ -212,18 +213,11 @@ pub enum Step {
 pub struct Sweep {
     /// The packet, as it is for the first of the ports: TCP or UDP. Its number is that of the sweep.
     pub probe: Probe,
-    /// The destination ports: ranges with both their ends, ascending, none of them 0.
-    pub ports: Vec<(u16, u16)>,
+    /// The destination ports, without 0.
+    pub ports: Ranges,
     /// Whether every port is probed one by one, and nothing in batches.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub traced: bool,
-}
-
-impl Sweep {
-    /// Every port, in order.
-    pub fn each_port(&self) -> impl Iterator<Item = u16> {
-        self.ports.iter().flat_map(|(first, last)| *first..=*last)
-    }
 }
 
 /// One packet to send.

@@ -1,10 +1,13 @@
 //! `only-open:`, a test that goes through every port.
 
+use std::ops::RangeInclusive;
+
+use firedrill_wire::Ranges;
+
 use crate::scenario::{
     Action, Case, Family, Over, Step, Sweep,
     format::{FAMILY, PARTY, Shape, words},
     model::PROTOCOLS,
-    ranges_text,
     read::{
         Reader, Reported,
         ends::World,
@@ -63,7 +66,7 @@ struct Said {
     over: Over,
     open: Vec<Open>,
     /// The ports that are looked at, if not all.
-    among: Option<Vec<(u16, u16)>>,
+    among: Option<Ranges>,
     at: Span,
 }
 
@@ -77,7 +80,7 @@ enum Open {
 
 impl Said {
     /// What is gone through in this family.
-    fn numbers(&self, family: Family) -> Vec<(u16, u16)> {
+    fn numbers(&self, family: Family) -> Ranges {
         match &self.among {
             Some(among) if self.over.has_ports() => among.clone(),
             Some(_) | None => self.over.numbers(family),
@@ -85,23 +88,23 @@ impl Said {
     }
 
     /// What should be open in this family.
-    fn in_family(&self, family: Family) -> Vec<(u16, u16)> {
+    fn in_family(&self, family: Family) -> Ranges {
         let numbers = self.numbers(family);
-        let swept = |number: &(u16, u16)| {
-            let mut numbers = numbers.iter();
-            numbers.any(|(first, last)| *first <= number.0 && number.1 <= *last)
-        };
+        let swept = |range: &RangeInclusive<u16>| is_inside(range, &numbers);
         let ranges = self.open.iter().filter_map(|open| match open {
-            Open::Range(first, last) => Some((*first, *last)),
+            Open::Range(first, last) => Some(*first..=*last),
             Open::Icmp(icmp) => {
                 let (kind, _) = icmp.numbers(family)?;
-                Some((u16::from(kind), u16::from(kind)))
+                Some(u16::from(kind)..=u16::from(kind))
             }
         });
-        let mut ranges: Vec<(u16, u16)> = ranges.filter(swept).collect();
-        ranges.sort_unstable();
-        ranges
+        ranges.filter(swept).collect()
     }
+}
+
+/// Whether a range has no number outside a set.
+fn is_inside(range: &RangeInclusive<u16>, numbers: &Ranges) -> bool {
+    Ranges::from(range.clone()).difference(numbers).is_empty()
 }
 
 impl Reader<'_> {
@@ -154,7 +157,7 @@ impl Reader<'_> {
             let steps = said.iter().map(|said| {
                 let open = said.in_family(family);
                 Step {
-                    text: format!("{arrow} {}, only {}", said.over, ranges_text(&open)),
+                    text: format!("{arrow} {}, only {}", said.over, open),
                     at: self.sources.location(said.at),
                     action: Action::Sweep(Box::new(Sweep {
                         from: ends.from,
@@ -200,7 +203,7 @@ impl Reader<'_> {
             match value {
                 Some(value) => match self.open(over, value) {
                     Ok(Some(open)) => {
-                        sound &= self.all_among(over, &open, among.as_deref(), value);
+                        sound &= self.all_among(over, &open, among.as_ref(), value);
                         said.push(Said {
                             over,
                             open,
@@ -229,17 +232,16 @@ impl Reader<'_> {
     }
 
     /// The ports that are looked at.
-    fn among(&mut self, value: Value<'_>) -> Option<Vec<(u16, u16)>> {
+    fn among(&mut self, value: Value<'_>) -> Option<Ranges> {
         let open = self.open(Over::Tcp, value).ok()?;
-        let mut ranges: Vec<(u16, u16)> = open
+        let ranges: Ranges = open
             .unwrap_or_default()
             .iter()
             .filter_map(|open| match open {
-                Open::Range(first, last) => Some((*first, *last)),
+                Open::Range(first, last) => Some(*first..=*last),
                 Open::Icmp(_) => None,
             })
             .collect();
-        ranges.sort_unstable();
         if ranges.is_empty() {
             self.problem(value.span(), "this looks at no port")
                 .help("name ports (`among: 1-1023`), or leave `among` out for all of them");
@@ -253,7 +255,7 @@ impl Reader<'_> {
         &mut self,
         over: Over,
         open: &[Open],
-        among: Option<&[(u16, u16)]>,
+        among: Option<&Ranges>,
         value: Value<'_>,
     ) -> bool {
         let Some(among) = among.filter(|_| over.has_ports()) else {
@@ -261,15 +263,15 @@ impl Reader<'_> {
         };
         let outside = open.iter().find_map(|open| match open {
             Open::Range(low, high) => {
-                let inside = |(first, last): &&(u16, u16)| first <= low && high <= last;
-                among.iter().find(inside).is_none().then_some((*low, *high))
+                let range = *low..=*high;
+                (!is_inside(&range, among)).then_some(range)
             }
             Open::Icmp(_) => None,
         });
         let Some(outside) = outside else {
             return true;
         };
-        let outside = ranges_text(&[outside]);
+        let outside = Ranges::from(outside);
         let message = format!("{over}/{outside} should be open, but `among` leaves it out");
         self.problem(value.span(), message)
             .help("look at it too, or do not list it");
@@ -337,11 +339,7 @@ impl Reader<'_> {
             return None;
         }
         let number = self.number_in(word, "a protocol number", 1..=254)?;
-        let swept = |family| {
-            let numbers = Over::Protocols.numbers(family);
-            let mut numbers = numbers.iter();
-            numbers.any(|(first, last)| (*first..=*last).contains(&number))
-        };
+        let swept = |family| Over::Protocols.numbers(family).contains(number);
         if ![Family::Ipv4, Family::Ipv6].into_iter().any(swept) {
             self.problem(word.span, format!("{number} is not gone through"))
                 .help("TCP and UDP are swept port by port, and ICMP type by type");
