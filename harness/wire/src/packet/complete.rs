@@ -48,38 +48,13 @@ fn covers_all(mut parts: Vec<(SeenFragment, usize)>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::packet::{Payload, Pieces, Transport, Udp, craft};
-
-    fn probe(v6: bool, payload: u16, pieces: Option<Pieces>) -> Packet {
-        let ends = if v6 {
-            ["2001:db8:ffff::7", "2001:db8::10"]
-        } else {
-            ["198.51.100.7", "192.0.2.10"]
-        };
-        let [source, destination] = ends.map(|end| end.parse::<IpAddr>().unwrap());
-        let udp = Udp {
-            sport: 1,
-            dport: 2,
-            payload: Payload::Size(payload),
-            ..Udp::default()
-        };
-        let mut probe = Packet::new(source, destination, 0xfd00_0001, Transport::Udp(udp));
-        probe.cut.pieces = pieces;
-        probe
-    }
-
-    fn pieces_of(size: u16) -> Option<Pieces> {
-        Some(Pieces {
-            size,
-            overlap: 0,
-            send: Vec::new(),
-        })
-    }
+    use crate::packet::{
+        craft,
+        fragments::tests::{pieces_of, probe},
+    };
 
     proptest! {
         #[test]

@@ -44,7 +44,7 @@ pub(super) fn cut(header: &IpHeader<'_>, body: &Body, pieces: &Pieces) -> Vec<Ve
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::IpAddr;
 
     use etherparse::defrag::IpDefragPool;
@@ -53,7 +53,8 @@ mod tests {
     use super::*;
     use crate::packet::{Packet, Payload, Transport, Udp, craft, pieces};
 
-    fn probe(v6: bool, payload: u16, pieces: Option<Pieces>) -> Packet {
+    /// A UDP packet with this much payload, cut or whole.
+    pub(in crate::packet) fn probe(v6: bool, payload: u16, pieces: Option<Pieces>) -> Packet {
         let ends = if v6 {
             ["2001:db8:ffff::7", "2001:db8::10"]
         } else {
@@ -71,7 +72,8 @@ mod tests {
         probe
     }
 
-    fn pieces_of(size: u16) -> Option<Pieces> {
+    /// Pieces of this many bytes, none left out.
+    pub(in crate::packet) fn pieces_of(size: u16) -> Option<Pieces> {
         Some(Pieces {
             size,
             overlap: 0,
